@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Door of floor 1: kernels. Numbers in, numbers out.
+ *
+ * A kernel takes pointers, sizes and strides; it does not allocate, log, fail, thread or touch
+ * globals. The C version of a kernel is its definition: the order of its float operations is part
+ * of the contract below, and every tier performs the same operations on the same values in the
+ * same order per output element, so all tiers give the same bits (docs/kernels.md).
+ *
+ * The orders:
+ *   chain   acc = start; for i ascending: acc = fmaf(a[i], b[i], acc)
+ *   lanes16 element i goes to partial sum i mod 16, ascending, each an fma (or add) chain from
+ *           +0; then s[i] += s[i + 8] for i < 8, s[i] += s[i + 4] for i < 4, += s[i + 2],
+ *           += s[i + 1]; s[0] is the sum
+ *   exp     oa__kern_expf below; exp of anything at or under -104 is +0
+ */
+#ifndef OA_KERN_KERN_H
+#define OA_KERN_KERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define OA__KERN_ROWS 16   /* rows that a packed weight interleaves: one group */
+#define OA__KERN_BLOCK 32  /* activations per int8 scale */
+#define OA__KV_PAGE 32     /* positions per cache page, and keys per attention block */
+
+/*
+ * Activations quantised to int8, one row per token; k is a multiple of 32.
+ * For block b of a row: amax = max |x|, d = amax / 127 (one division), inv = 127 / amax (0 when
+ * amax is 0), q = x * inv rounded to nearest even, so |q| <= 127. A block that holds a NaN or an
+ * infinity gets d = NaN and q = 0.
+ */
+typedef struct oa__acts {
+    size_t k;      /* elements per row */
+    int8_t *q;     /* (n_tokens, k) */
+    float *d;      /* (n_tokens, k / 32) scale */
+    int32_t *isum; /* (n_tokens, k / 16) sum of 16 q */
+} oa__acts;
+
+/* How a packed weight lies in memory; see tensor/pack.c for the pictures. Types without a packed
+ * layout of their own stay as rows of file blocks and are unpacked 16 rows at a time. */
+typedef struct oa__kern oa__kern;
+
+/*
+ * y[t * y_stride + r] (+)= sum over k, for the rows r = 16 * g + lane of groups g in
+ * [g_begin, g_end), r < n_rows, and all tokens t.
+ *
+ * Quantised weights: for blocks b of B elements ascending (B is 32, or 16 for Q2_K, Q3_K, Q6_K),
+ *     idot = sum of (w_int - offset) * q           exact integer
+ *     acc  = fmaf((float)idot, dw * da, acc)       dw = the block's weight scale as float
+ *     acc  = fmaf(mw, da * (float)isum, acc)       only for types with a minimum; mw as float,
+ *                                                  with its sign, isum over the same B elements
+ * Float weights: the chain over ascending k with the float activations x.
+ * With `add`, y = y + acc at the end, else y = acc.
+ */
+typedef struct oa__mm_args {
+    const void *w;      /* packed weight, group 0 */
+    uint32_t type;      /* enum oa__type of tensor.h */
+    size_t n_rows;      /* rows of the weight */
+    size_t k;           /* columns of the weight */
+    const oa__acts *acts; /* quantised types */
+    const float *x;     /* float types: (n_tokens, x_stride) */
+    size_t x_stride;
+    size_t n_tokens;
+    float *y;
+    size_t y_stride;
+    bool add;
+    void *scratch;      /* OA__MM_SCRATCH bytes, aligned to 64, one per worker */
+} oa__mm_args;
+
+#define OA__MM_SCRATCH (256u * 1024u)
+
+typedef void (*oa__mm_fn)(const oa__kern *k, const oa__mm_args *a, size_t g_begin, size_t g_end);
+
+struct oa__kern {
+    const char *name; /* "c", "avx2", "avx512vnni" */
+
+    /* Quantise n_tokens rows of k floats; x_stride floats apart. */
+    void (*quantize)(const oa__acts *out, const float *x, size_t x_stride, size_t n_tokens);
+
+    /* By enum oa__type; NULL where the type is not supported. */
+    oa__mm_fn matmul[32];
+
+    /* y[i] = (x[i] * s) * w[i], s = 1 / sqrtf(lanes16(x * x) / n + eps). y may be x. */
+    void (*rmsnorm)(float *y, const float *x, const float *w, size_t n, float eps);
+
+    /* y[i] = (g[i] / (1 + exp(-g[i]))) * u[i]. y may be g or u. */
+    void (*silu_mul)(float *y, const float *g, const float *u, size_t n);
+
+    /* y[i] += x[i] */
+    void (*add)(float *y, const float *x, size_t n);
+
+    /* Rotate n_heads heads of d_head floats, d_head apart; cs is (d_rot / 2) pairs cos, sin of
+     * this position. neox: element i pairs with i + d_rot / 2; else 2i pairs with 2i + 1.
+     * a' = fmaf(a, cos, -(b * sin)); b' = fmaf(a, sin, b * cos). */
+    void (*rope)(float *x, const float *cs, size_t n_heads, size_t d_head, size_t d_rot, bool neox);
+
+    /* Store one position of one head into a page: K at k_page[i * 32 + slot], V at
+     * v_page[slot * d + i], as f16 (round to nearest even) or f32. */
+    void (*kv_store)(void *k_page, void *v_page, const float *k, const float *v, size_t d,
+                     size_t slot, bool f32);
+
+    /* Fold one page into the running softmax of n_q queries of one key/value head.
+     * Per query: s_j = chain over d of q_i * K[i][j] from +0 (q already scaled), for
+     * j < n_valid[query]; m' = max(m, s_j...); c = exp(m - m') (0 while m is -inf);
+     * l = fmaf(l, c, lanes16 of p_j), p_j = exp(s_j - m'), p_j = +0 for j >= n_valid;
+     * o_i = o_i * c, then o_i = fmaf(p_j, V[j][i], o_i) for j < n_valid ascending.
+     * A query with n_valid 0 is left alone. Begin with m = -inf, l = 0, o = 0.
+     * q, o: (n_q, d); ml: (n_q, 2). d is a multiple of 8, at most 512. */
+    void (*attn_page)(float *o, float *ml, const float *q, size_t n_q, size_t d,
+                      const void *k_page, const void *v_page, const uint32_t *n_valid, bool f32);
+
+    /* o[i] = o[i] * (1 / l) */
+    void (*attn_end)(float *o, const float *ml, size_t n_q, size_t d);
+
+    /* Multiply-adds for the bench: returns int8 multiply-adds done, loops about n times. */
+    uint64_t (*peak_int8)(uint64_t n);
+    /* Reads size bytes (a multiple of 64) and returns a value that depends on all of them. */
+    uint64_t (*peak_read)(const void *data, size_t size);
+};
+
+/* The kernels for a set of OA__CPU_ flags (base.h); the widest tier that they allow. Constant. */
+const oa__kern *oa__kern_get(unsigned cpu_flags);
+
+/* The definition of exp on the inference path; scalar, the same bits as every vector version. */
+float oa__kern_expf(float x);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Door of floor 4: weights and the forward pass.
+ *
+ * The model owns the account (oa__mem), the log, the pool and the kernels that everything built
+ * on it uses. It is immutable after open, apart from counters.
+ */
+#ifndef OA_MODEL_MODEL_H
+#define OA_MODEL_MODEL_H
+
+#include <openassistant/model.h>
+
+#include "base/base.h"
+#include "text/text.h"
+
+oa__mem *oa__model_mem(const oa_model *m);
+const oa__log *oa__model_log(const oa_model *m);
+const oa__vocab *oa__model_vocab(const oa_model *m);
+uint32_t oa__model_n_vocab(const oa_model *m); /* width of the logits */
+uint32_t oa__model_n_ctx_train(const oa_model *m);
+bool oa__model_has_weights(const oa_model *m);
+/* A number that tells models apart: FNV-1a over the file's header (metadata and tensor list) and
+ * samples of the data. Saved sessions carry it. */
+uint64_t oa__model_fingerprint(const oa_model *m);
+
+/* A slot where the session floor hangs what sessions of one model share (the prefix cache). The
+ * first caller's make() wins; drop() is called when the model dies. Thread safe. */
+void *oa__model_shared(oa_model *m, void *(*make)(oa_model *m), void (*drop)(void *));
+
+/* --- key/value pages ------------------------------------------------------------------------- */
+
+/* Bytes of a page: OA__KV_PAGE positions of all layers. Inside a page: for each layer, for each
+ * key/value head: K (d_head, 32), then V (32, d_head); elements of kv_type. */
+size_t oa__model_page_size(const oa_model *m, uint32_t kv_type);
+/* Copy the first n positions of a page into another. */
+void oa__model_page_copy(const oa_model *m, uint32_t kv_type, void *dst, const void *src,
+                         uint32_t n_positions);
+
+/* --- forward pass ------------------------------------------------------------------------------ */
+
+/* One token to compute. Rows of one sequence are neighbours, in ascending position; a row sees
+ * the positions 0..pos of its sequence: those in the pages, and those of the rows before it. */
+typedef struct oa__row {
+    int32_t id;         /* valid */
+    uint32_t pos;       /* position in its sequence */
+    void *const *pages; /* the sequence's pages: position p is in pages[p / 32], slot p % 32 */
+    float *logits;      /* (n_vocab) receives the logits after this token; NULL = not wanted */
+} oa__row;
+
+/* Scratch memory of a forward pass for at most n_rows rows, n_logits of which want logits. */
+typedef struct oa__work oa__work;
+int oa__work_new(oa__work **out, const oa_model *m, size_t n_rows, size_t n_logits);
+void oa__work_free(oa__work *w);
+size_t oa__work_size(const oa_model *m, size_t n_rows, size_t n_logits); /* bytes */
+
+/* Compute rows. Writes keys and values of the rows into their pages. check(arg) is called on the
+ * calling thread between stages at least every 50 ms where the machine allows; when it returns
+ * not 0 the pass ends with OA_ECANCELLED, and the pages hold garbage at the rows' positions (and
+ * nowhere else). Results do not depend on how rows are grouped into passes. */
+int oa__model_forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa__row *rows,
+                      size_t n_rows, int (*check)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Door of floor 2: types and block formats, packed weights, work splitting.
+ *
+ * A weight comes from a file as rows of blocks. oa__weight_load() lays it out for the kernels:
+ * 16 rows interleaved, so that rows lie in SIMD lanes. The layout does not depend on the tier.
+ */
+#ifndef OA_TENSOR_TENSOR_H
+#define OA_TENSOR_TENSOR_H
+
+#include "base/base.h"
+#include "kern/kern.h"
+
+/* Element types; the numbers are those of GGUF files. */
+enum oa__type {
+    OA__F32 = 0,
+    OA__F16 = 1,
+    OA__Q4_0 = 2,
+    OA__Q4_1 = 3,
+    OA__Q5_0 = 6,
+    OA__Q5_1 = 7,
+    OA__Q8_0 = 8,
+    OA__Q2_K = 10,
+    OA__Q3_K = 11,
+    OA__Q4_K = 12,
+    OA__Q5_K = 13,
+    OA__Q6_K = 14,
+    OA__BF16 = 30
+};
+
+/* NULL for a type that we do not know. */
+typedef struct oa__type_info {
+    const char *name;  /* "Q4_K" */
+    uint32_t type;
+    uint32_t block_len;  /* elements per block */
+    uint32_t block_size; /* bytes per block */
+    bool quantised;
+} oa__type_info;
+const oa__type_info *oa__type_get(uint32_t type);
+
+/* Bytes of a row of n elements; OA_EFORMAT when n is no multiple of the block, or overflow. */
+int oa__type_row_size(uint32_t type, uint64_t n, size_t *size);
+
+/* Turn n elements (a multiple of the block) of a file's row into floats. Same formulas as the
+ * format's definition, every product and sum rounded to float in the order written in types.c. */
+void oa__row_dequant(uint32_t type, const void *src, float *dst, size_t n);
+
+/* A matrix (n_rows, n_cols) ready for the kernels. */
+typedef struct oa__weight {
+    uint32_t type;
+    size_t n_rows, n_cols;
+    const void *data; /* packed, or the file's own rows */
+    void *owned;      /* to be freed, or NULL */
+} oa__weight;
+
+/* Bytes that oa__weight_load() will allocate. */
+int oa__weight_size(uint32_t type, size_t n_rows, size_t n_cols, size_t *size);
+/* Lay out src (row-major, as in the file; it must outlive the weight when the type has no packed
+ * layout). Threaded. OA_ENOMEM, OA_EUNSUPPORTED. w must be zeroed; unload works half-built. */
+int oa__weight_load(oa__weight *w, oa__mem *mem, oa__pool *pool, uint32_t type, size_t n_rows,
+                    size_t n_cols, const void *src);
+void oa__weight_unload(oa__weight *w, oa__mem *mem);
+
+/* One product of a group that shares its input: y (+)= w x. */
+typedef struct oa__mm {
+    const oa__weight *w;
+    float *y;        /* (n_tokens, y_stride) */
+    size_t y_stride;
+    bool add;        /* y += instead of y = */
+} oa__mm;
+
+/* Scratch that oa__mm_run() needs for inputs of at most n_cols and n_tokens. */
+int oa__mm_scratch_size(size_t n_cols, size_t n_tokens, uint32_t n_workers, size_t *size);
+
+/* Run n_jobs (at most 8) products of the same input x (n_tokens, n_cols), x_stride floats apart,
+ * on the pool: x is quantised once, then all rows of all jobs are split over the threads. */
+void oa__mm_run(const oa__kern *kern, oa__pool *pool, const oa__mm *jobs, size_t n_jobs,
+                const float *x, size_t x_stride, size_t n_tokens, void *scratch);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Door of floor 3, text: tokenizers, streaming UTF-8, chat templates.
+ */
+#ifndef OA_TEXT_TEXT_H
+#define OA_TEXT_TEXT_H
+
+#include "base/base.h"
+
+/* --- vocabulary and tokenizer (vocab.c, bpe.c, spm.c, pretoken.c) --------------------------- */
+
+typedef struct oa__vocab oa__vocab;
+
+enum oa__vocab_kind {
+    OA__VOCAB_BPE, /* byte-level BPE: GGUF "gpt2" */
+    OA__VOCAB_SPM  /* SentencePiece BPE: GGUF "llama" */
+};
+
+/* Token types, numbered as in GGUF. */
+enum oa__token_type {
+    OA__TOKEN_NORMAL = 1,
+    OA__TOKEN_UNKNOWN = 2,
+    OA__TOKEN_CONTROL = 3,
+    OA__TOKEN_USER_DEFINED = 4,
+    OA__TOKEN_UNUSED = 5,
+    OA__TOKEN_BYTE = 6
+};
+
+typedef struct oa__span {
+    const char *data;
+    size_t len;
+} oa__span;
+
+/* What a vocabulary is made from; everything is copied. */
+typedef struct oa__vocab_spec {
+    enum oa__vocab_kind kind;
+    const char *pattern; /* GGUF tokenizer.ggml.pre: "gpt-2" "smollm" "llama-bpe" "llama3"
+                            "llama-v3" "qwen2"; "default" or NULL only where it is certain what it
+                            means; unknown = OA_EUNSUPPORTED with the name and the list */
+    const oa__span *tokens;  /* (n_tokens) */
+    const float *scores;     /* (n_tokens) or NULL */
+    const int32_t *types;    /* (n_tokens) or NULL = all normal */
+    size_t n_tokens;
+    const oa__span *merges;  /* (n_merges) "left right", for BPE */
+    size_t n_merges;
+    int32_t bos_id, eos_id, eot_id, unk_id, pad_id; /* -1 = none; others are checked */
+    bool add_bos, add_eos;
+    bool add_space_prefix; /* SPM */
+} oa__vocab_spec;
+
+int oa__vocab_new(oa__vocab **out, oa__mem *mem, const oa__vocab_spec *spec);
+void oa__vocab_free(oa__vocab *v);
+size_t oa__vocab_size(const oa__vocab *v);
+uint64_t oa__vocab_memory(const oa__vocab *v);
+const char *oa__vocab_describe(const oa__vocab *v); /* "bpe smollm", "spm" */
+/* The token's text as stored ("Ġthe", "▁the"); id must be valid. */
+oa__span oa__vocab_token(const oa__vocab *v, int32_t id);
+/* -1 when no token has exactly this stored text. */
+int32_t oa__vocab_find(const oa__vocab *v, const char *text, size_t len);
+bool oa__vocab_is_special(const oa__vocab *v, int32_t id); /* control or unknown */
+/* End of generation: eos, eot, and control tokens whose text is one of the known end texts. */
+bool oa__vocab_is_end(const oa__vocab *v, int32_t id);
+
+/* A growing array of ids. */
+typedef struct oa__ids {
+    oa__mem *mem;
+    int32_t *data;
+    size_t len, cap;
+} oa__ids;
+int oa__ids_add(oa__ids *ids, int32_t id);
+void oa__ids_free(oa__ids *ids);
+
+enum {
+    /* Besides the public OA_TOKENIZE_ flags: OA__GUARD characters (U+FDD0) in the text are marks
+     * that stop special tokens from being recognised across them; they vanish before encoding. */
+    OA__TOKENIZE_GUARDED = 1 << 16
+};
+#define OA__GUARD "\xEF\xB7\x90"
+
+/* Append the ids of a text. flags: public OA_TOKENIZE_... bits and OA__TOKENIZE_GUARDED.
+ * Thread safe. Time is O(n log n) in the length of the text, whatever it is. */
+int oa__vocab_encode(const oa__vocab *v, const char *text, size_t len, uint32_t flags,
+                     oa__ids *out);
+/* Append the bytes of tokens. special: write control tokens as their text, else leave them out.
+ * at_start: the ids stand at the beginning of a sequence (SPM then drops the first space). */
+int oa__vocab_decode(const oa__vocab *v, const int32_t *ids, size_t n, bool special, bool at_start,
+                     oa__str *out);
+
+/* Insert OA__GUARD into content wherever it spells a special or user-defined token, and drop
+ * guards that content brought along. Appends to out. */
+int oa__vocab_guard(const oa__vocab *v, const char *text, size_t len, oa__str *out);
+
+/* Streaming: bytes in, whole characters out. Bytes that can't become valid come out as U+FFFD. */
+typedef struct oa__utf8_stream {
+    char held[4];
+    uint32_t n_held;
+} oa__utf8_stream;
+/* Append to out what is complete. */
+int oa__utf8_stream_add(oa__utf8_stream *s, const char *bytes, size_t len, oa__str *out);
+/* The end: what is still held comes out as U+FFFD. */
+int oa__utf8_stream_end(oa__utf8_stream *s, oa__str *out);
+
+/* --- chat templates (template/) -------------------------------------------------------------- */
+
+/* The built-in template of a name ("oasst", "chatml", "llama-2", "zephyr", "plain") as Jinja text,
+ * or NULL. */
+const char *oa__template_named(const char *name);
+/* All names, NULL-terminated. */
+const char *const *oa__template_names(void);
+
+typedef struct oa__chat_message {
+    const char *role;
+    const char *content;
+    size_t content_len;
+} oa__chat_message;
+
+typedef struct oa__render_args {
+    const oa__chat_message *messages;
+    size_t n_messages;
+    bool add_generation_prompt;
+    const char *bos_token, *eos_token; /* texts; NULL = undefined variable ("") */
+    const char *variables_json;        /* object or NULL */
+    size_t max_output;                 /* 0 = 64 MiB */
+    uint64_t max_steps;                /* 0 = 10 million */
+    uint64_t now_s;                    /* for strftime_now; seconds since 1970, UTC */
+} oa__render_args;
+
+/* Parse and render in one go; line numbers of errors count from 1 ("chat template line 3: ..."). */
+int oa__template_render(oa__mem *mem, const char *text, size_t text_len, const oa__render_args *args,
+                        oa__str *out);
+/* Parse only: OA_OK or OA_ETEMPLATE. */
+int oa__template_check(oa__mem *mem, const char *text, size_t text_len);
+
+#endif
