@@ -32,7 +32,7 @@ int oa__err_nomem(size_t size);             /* OA_ENOMEM */
 int oa__err_errno(int errnum, const char *what, const char *path); /* from errno: NOTFOUND, ACCES,
                                                                       IO, NOMEM */
 
-/* Pass a failure on. In debug builds the place is added to the trace. */
+/* Pass a failure on. */
 #define OA__TRY(expr)                                                                              \
     do {                                                                                           \
         int oa__rc_ = (expr);                                                                      \
