@@ -13,6 +13,7 @@
  *           +0; then s[i] += s[i + 8] for i < 8, s[i] += s[i + 4] for i < 4, += s[i + 2],
  *           += s[i + 1]; s[0] is the sum
  *   exp     oa__kern_expf below; exp of anything at or under -104 is +0
+ * All NaNs count as the same: the processor chooses payload and sign.
  */
 #ifndef OA_KERN_KERN_H
 #define OA_KERN_KERN_H
@@ -23,23 +24,80 @@
 
 #define OA__KERN_ROWS 16   /* rows that a packed weight interleaves: one group */
 #define OA__KERN_BLOCK 32  /* activations per int8 scale */
+#define OA__KERN_PANEL 256 /* columns that are unpacked at a time */
 #define OA__KV_PAGE 32     /* positions per cache page, and keys per attention block */
+
+/* Element types; the numbers are those of GGUF files. */
+enum oa__type {
+    OA__F32 = 0,
+    OA__F16 = 1,
+    OA__Q4_0 = 2,
+    OA__Q4_1 = 3,
+    OA__Q5_0 = 6,
+    OA__Q5_1 = 7,
+    OA__Q8_0 = 8,
+    OA__Q2_K = 10,
+    OA__Q3_K = 11,
+    OA__Q4_K = 12,
+    OA__Q5_K = 13,
+    OA__Q6_K = 14,
+    OA__BF16 = 30
+};
+
+/*
+ * Packed weights. A group is 16 neighbouring rows; groups lie one after the other. The layout is
+ * the same for every tier. Rows past the end of the matrix have zero scales (or zero weights).
+ *
+ *   F32, F16, BF16   per column k: the 16 rows' elements        [k][16]
+ *   the others       per block of the file: one struct below    [k / block]
+ *
+ * `q` of a struct consists of lines of 64 bytes, the sixteen rows times four neighbouring columns,
+ * so that one 4-byte load of activations meets a whole line:
+ *
+ *   byte  0    1    2    3    4    5          63
+ *       row0 row0 row0 row0 row1 row1  ...  row15
+ *       k    k+1  k+2  k+3  k    k+1        k+3        with k = 4 * line
+ *
+ * With 4-bit quants, line g holds the columns 4g.. in its low nibbles and 16 + 4g.. in its high
+ * ones. Types without a struct (Q5_0, Q5_1, Q2_K, Q3_K, Q5_K, Q6_K) stay as the file's rows;
+ * oa__mm_args::row_size says how far apart they are.
+ */
+typedef struct oa__pack_q4_0 {
+    uint16_t d[16]; /* f16; w = d * (q - 8) */
+    uint8_t q[4 * 64];
+} oa__pack_q4_0;
+
+typedef struct oa__pack_q4_1 {
+    uint16_t d[16], m[16]; /* f16; w = d * q + m */
+    uint8_t q[4 * 64];
+} oa__pack_q4_1;
+
+typedef struct oa__pack_q8_0 {
+    uint16_t d[16]; /* f16; w = d * q */
+    int8_t q[8 * 64];
+} oa__pack_q8_0;
+
+typedef struct oa__pack_q4_k {
+    uint16_t d[16], dmin[16];     /* f16; of block b: w = (d * sc[b]) * q - (dmin * m[b]) */
+    uint8_t sc[8][16], m[8][16];  /* 6 bits */
+    uint8_t q[8][4 * 64];
+} oa__pack_q4_k;
 
 /*
  * Activations quantised to int8, one row per token; k is a multiple of 32.
- * For block b of a row: amax = max |x|, d = amax / 127 (one division), inv = 127 / amax (0 when
- * amax is 0), q = x * inv rounded to nearest even, so |q| <= 127. A block that holds a NaN or an
- * infinity gets d = NaN and q = 0.
+ * For block b of a row: amax = max |x|, d = amax / 127 (one division), inv = 127 / amax,
+ * q = x * inv rounded to nearest even, so |q| <= 127. A block with amax < 2^-100 gets d = 0 and
+ * q = 0. A block that holds a NaN or an infinity gets d = NaN and q = 0.
  */
 typedef struct oa__acts {
-    size_t k;      /* elements per row */
-    int8_t *q;     /* (n_tokens, k) */
-    float *d;      /* (n_tokens, k / 32) scale */
-    int32_t *isum; /* (n_tokens, k / 16) sum of 16 q */
+    size_t k;        /* elements per row */
+    int8_t *q;       /* (n_tokens, k), aligned to 64 */
+    float *d;        /* (n_tokens, k / 32) scale */
+    float *ds;       /* (n_tokens, k / 32) d * (float)isum of the block */
+    int32_t *isum;   /* (n_tokens, k / 32) sum of the block's q */
+    int32_t *isum16; /* (n_tokens, k / 16) sum of 16 q */
 } oa__acts;
 
-/* How a packed weight lies in memory; see tensor/pack.c for the pictures. Types without a packed
- * layout of their own stay as rows of file blocks and are unpacked 16 rows at a time. */
 typedef struct oa__kern oa__kern;
 
 /*
@@ -51,25 +109,50 @@ typedef struct oa__kern oa__kern;
  *     acc  = fmaf((float)idot, dw * da, acc)       dw = the block's weight scale as float
  *     acc  = fmaf(mw, da * (float)isum, acc)       only for types with a minimum; mw as float,
  *                                                  with its sign, isum over the same B elements
- * Float weights: the chain over ascending k with the float activations x.
- * With `add`, y = y + acc at the end, else y = acc.
+ * The scales of sub-blocks (d * sc, dmin * m) are exact in float. Float weights: the chain over
+ * ascending k with the float activations x. acc begins as +0. With `add`, y = y + acc at the end,
+ * else y = acc.
  */
 typedef struct oa__mm_args {
-    const void *w;      /* packed weight, group 0 */
-    uint32_t type;      /* enum oa__type of tensor.h */
-    size_t n_rows;      /* rows of the weight */
-    size_t k;           /* columns of the weight */
+    const void *w;        /* packed weight, group 0; or row 0 of the file's rows */
+    uint32_t type;        /* enum oa__type */
+    size_t n_rows;        /* rows of the weight */
+    size_t k;             /* columns of the weight */
+    size_t row_size;      /* bytes per row of a type that is not packed */
     const oa__acts *acts; /* quantised types */
-    const float *x;     /* float types: (n_tokens, x_stride) */
+    const float *x;       /* float types: (n_tokens, x_stride) */
     size_t x_stride;
     size_t n_tokens;
     float *y;
     size_t y_stride;
     bool add;
-    void *scratch;      /* OA__MM_SCRATCH bytes, aligned to 64, one per worker */
+    void *scratch; /* OA__MM_SCRATCH bytes, aligned to 64, one per worker */
 } oa__mm_args;
 
-#define OA__MM_SCRATCH (256u * 1024u)
+#define OA__MM_SCRATCH (64u * 1024u)
+
+/* How a type is built. block and size are the file's; sub is the B of the formula above. */
+typedef struct oa__type_shape {
+    uint16_t block, size; /* elements and bytes per block; block 0 = unknown type */
+    uint8_t sub;          /* elements per weight scale; 0 for float types */
+    uint8_t offset;       /* of the integers that oa__kern_unpack() gives */
+    bool has_min;
+    bool packed;       /* has a packed layout */
+    uint16_t pack_size; /* bytes per block of a packed group */
+} oa__type_shape;
+
+/* The shape of a type; one with block 0 for a number that is none. */
+const oa__type_shape *oa__kern_shape(uint32_t type);
+
+/* Unpack n elements (a multiple of the block) of a file's row of a quantised type: w = dw * (q -
+ * offset) + mw, with a dw and mw for every `sub` elements. mw may be NULL when there is none. */
+void oa__kern_unpack(uint32_t type, const void *row, size_t n, uint8_t *q, float *dw, float *mw);
+
+/* Bytes of one group of a packed type. k is a multiple of the block. */
+size_t oa__kern_group_size(uint32_t type, size_t k);
+/* Lay out one group: rows 16 * g .. of src (n_rows, row_size), at dst. */
+void oa__kern_pack(uint32_t type, void *dst, const void *src, size_t row_size, size_t n_rows,
+                   size_t k, size_t g);
 
 typedef void (*oa__mm_fn)(const oa__kern *k, const oa__mm_args *a, size_t g_begin, size_t g_end);
 
@@ -103,7 +186,7 @@ struct oa__kern {
 
     /* Fold one page into the running softmax of n_q queries of one key/value head.
      * Per query: s_j = chain over d of q_i * K[i][j] from +0 (q already scaled), for
-     * j < n_valid[query]; m' = max(m, s_j...); c = exp(m - m') (0 while m is -inf);
+     * j < n_valid[query]; m' = max(m, s_j...) + 0; c = exp(m - m') (0 while m is -inf);
      * l = fmaf(l, c, lanes16 of p_j), p_j = exp(s_j - m'), p_j = +0 for j >= n_valid;
      * o_i = o_i * c, then o_i = fmaf(p_j, V[j][i], o_i) for j < n_valid ascending.
      * A query with n_valid 0 is left alone. Begin with m = -inf, l = 0, o = 0.

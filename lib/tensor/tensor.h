@@ -11,22 +11,7 @@
 #include "base/base.h"
 #include "kern/kern.h"
 
-/* Element types; the numbers are those of GGUF files. */
-enum oa__type {
-    OA__F32 = 0,
-    OA__F16 = 1,
-    OA__Q4_0 = 2,
-    OA__Q4_1 = 3,
-    OA__Q5_0 = 6,
-    OA__Q5_1 = 7,
-    OA__Q8_0 = 8,
-    OA__Q2_K = 10,
-    OA__Q3_K = 11,
-    OA__Q4_K = 12,
-    OA__Q5_K = 13,
-    OA__Q6_K = 14,
-    OA__BF16 = 30
-};
+/* Element types are enum oa__type of kern.h. */
 
 /* NULL for a type that we do not know. */
 typedef struct oa__type_info {

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * File blocks to small unsigned integers and float scales, as static functions, so that wide
+ * tiers compile them with their own flags. Integers and exact products only: the bits cannot
+ * depend on the compiler.
+ *
+ * The block formats, in bytes (all little endian, d dmin m are f16, e is the element's index):
+ *
+ *   Q4_0  18  d; qs[16]: e and e + 16 in the low and high half of byte e        d (q - 8)
+ *   Q4_1  20  d m; qs[16]                                                       d q + m
+ *   Q5_0  22  d; qh[4]: bit e is bit 4 of e; qs[16] as above                    d (q - 16)
+ *   Q5_1  24  d m; qh[4]; qs[16]                                                d q + m
+ *   Q8_0  34  d; int8[32]                                                       d q
+ *   Q2_K  84  sc[16]: 4 bits scale, 4 bits min, per 16; qs[64]; d dmin          d sc q - dmin m
+ *             qs: byte 32 h + i holds e = 128 h + 32 s + i at bits 2 s
+ *   Q3_K 110  hmask[32]: bit b of byte i is bit 2 of e = 32 b + i; qs[64] as Q2_K;
+ *             sc[12]: 16 scales of 6 bits, minus 32; d                          d sc (q - 4)
+ *   Q4_K 144  d dmin; sc[12]: 8 scales and 8 mins of 6 bits; qs[128]            d sc q - dmin m
+ *             qs: byte 32 c + i holds e = 64 c + i low, 64 c + 32 + i high
+ *   Q5_K 176  d dmin; sc[12]; qh[32]: bit b of byte i is bit 4 of e = 32 b + i; qs[128]
+ *   Q6_K 210  ql[128]: byte 64 h + j holds 128 h + j low, 128 h + 64 + j high; qh[64]: as the
+ *             qs of Q2_K, bits 4 and 5; int8 sc[16] per 16; d                   d sc (q - 32)
+ */
+#ifndef OA_KERN_UNPACK_H
+#define OA_KERN_UNPACK_H
+
+#include "kern/half.h"
+#include "kern/kern.h"
+
+static inline uint16_t oa__load_u16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static inline float oa__load_half(const uint8_t *p)
+{
+    return oa__half_f32(oa__load_u16(p));
+}
+
+static inline void oa__unpack_nibbles(const uint8_t *qs, uint8_t *q, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        q[i] = qs[i] & 15u;
+        q[n + i] = (uint8_t)(qs[i] >> 4);
+    }
+}
+
+/* The bits of a Q5 block's qh as 0 or 16, added to q. */
+static inline void oa__unpack_q5_bits(const uint8_t *qh, uint8_t *q)
+{
+    for (size_t i = 0; i < 32; i++)
+        q[i] = (uint8_t)(q[i] | ((qh[i / 8] >> (i % 8)) & 1u) << 4);
+}
+
+/* Two bits per element, as Q2_K, Q3_K and Q6_K hold them. */
+static inline void oa__unpack_2bit(const uint8_t *qs, uint8_t *q)
+{
+    for (size_t h = 0; h < 2; h++)
+        for (size_t s = 0; s < 4; s++)
+            for (size_t i = 0; i < 32; i++)
+                q[128 * h + 32 * s + i] = (uint8_t)(qs[32 * h + i] >> (2 * s) & 3u);
+}
+
+/* Scales and mins of Q4_K and Q5_K. */
+static inline void oa__unpack_k_scales(const uint8_t *p, uint8_t *sc, uint8_t *m)
+{
+    for (size_t i = 0; i < 4; i++) {
+        sc[i] = p[i] & 63u;
+        m[i] = p[4 + i] & 63u;
+        sc[4 + i] = (uint8_t)((p[8 + i] & 15u) | (p[i] >> 6) << 4);
+        m[4 + i] = (uint8_t)(p[8 + i] >> 4 | (p[4 + i] >> 6) << 4);
+    }
+}
+
+static inline void oa__unpack_k_floats(const uint8_t *p, float *dw, float *mw)
+{
+    const float d = oa__load_half(p), dmin = oa__load_half(p + 2);
+    uint8_t sc[8], m[8];
+    oa__unpack_k_scales(p + 4, sc, m);
+    for (size_t i = 0; i < 8; i++) {
+        dw[i] = d * (float)sc[i];
+        mw[i] = -(dmin * (float)m[i]);
+    }
+}
+
+static inline void oa__unpack_q2_k(const uint8_t *p, uint8_t *q, float *dw, float *mw)
+{
+    const float d = oa__load_half(p + 80), dmin = oa__load_half(p + 82);
+    for (size_t i = 0; i < 16; i++) {
+        dw[i] = d * (float)(p[i] & 15);
+        mw[i] = -(dmin * (float)(p[i] >> 4));
+    }
+    oa__unpack_2bit(p + 16, q);
+}
+
+static inline void oa__unpack_q3_k(const uint8_t *p, uint8_t *q, float *dw)
+{
+    const uint8_t *sc = p + 96;
+    const float d = oa__load_half(p + 108);
+    for (size_t i = 0; i < 16; i++) {
+        const unsigned lo = i < 8 ? sc[i] & 15u : (unsigned)sc[i - 8] >> 4;
+        const unsigned hi = (unsigned)sc[8 + i % 4] >> (2 * (i / 4)) & 3u;
+        dw[i] = d * (float)((int)(lo | hi << 4) - 32);
+    }
+    oa__unpack_2bit(p + 32, q);
+    for (size_t b = 0; b < 8; b++)
+        for (size_t i = 0; i < 32; i++)
+            q[32 * b + i] = (uint8_t)(q[32 * b + i] | (p[i] >> b & 1u) << 2);
+}
+
+static inline void oa__unpack_q5_k(const uint8_t *p, uint8_t *q, float *dw, float *mw)
+{
+    oa__unpack_k_floats(p, dw, mw);
+    for (size_t c = 0; c < 4; c++)
+        oa__unpack_nibbles(p + 48 + 32 * c, q + 64 * c, 32);
+    for (size_t b = 0; b < 8; b++)
+        for (size_t i = 0; i < 32; i++)
+            q[32 * b + i] = (uint8_t)(q[32 * b + i] | (p[16 + i] >> b & 1u) << 4);
+}
+
+static inline void oa__unpack_q6_k(const uint8_t *p, uint8_t *q, float *dw)
+{
+    const float d = oa__load_half(p + 208);
+    for (size_t i = 0; i < 16; i++)
+        dw[i] = d * (float)(int8_t)p[192 + i];
+    oa__unpack_2bit(p + 128, q);
+    for (size_t h = 0; h < 2; h++)
+        for (size_t j = 0; j < 64; j++) {
+            uint8_t *lo = q + 128 * h + j, *hi = lo + 64;
+            *lo = (uint8_t)(*lo << 4 | (p[64 * h + j] & 15u));
+            *hi = (uint8_t)(*hi << 4 | p[64 * h + j] >> 4);
+        }
+}
+
+static inline void oa__unpack_rows(uint32_t type, const void *row, size_t n, uint8_t *q, float *dw,
+                                   float *mw)
+{
+    const uint8_t *p = row;
+    switch (type) {
+    case OA__Q4_0:
+        for (size_t b = 0; b < n / 32; b++, p += 18, q += 32) {
+            dw[b] = oa__load_half(p);
+            oa__unpack_nibbles(p + 2, q, 16);
+        }
+        break;
+    case OA__Q4_1:
+        for (size_t b = 0; b < n / 32; b++, p += 20, q += 32) {
+            dw[b] = oa__load_half(p);
+            mw[b] = oa__load_half(p + 2);
+            oa__unpack_nibbles(p + 4, q, 16);
+        }
+        break;
+    case OA__Q5_0:
+        for (size_t b = 0; b < n / 32; b++, p += 22, q += 32) {
+            dw[b] = oa__load_half(p);
+            oa__unpack_nibbles(p + 6, q, 16);
+            oa__unpack_q5_bits(p + 2, q);
+        }
+        break;
+    case OA__Q5_1:
+        for (size_t b = 0; b < n / 32; b++, p += 24, q += 32) {
+            dw[b] = oa__load_half(p);
+            mw[b] = oa__load_half(p + 2);
+            oa__unpack_nibbles(p + 8, q, 16);
+            oa__unpack_q5_bits(p + 4, q);
+        }
+        break;
+    case OA__Q8_0:
+        for (size_t b = 0; b < n / 32; b++, p += 34, q += 32) {
+            dw[b] = oa__load_half(p);
+            for (size_t i = 0; i < 32; i++)
+                q[i] = p[2 + i] ^ 0x80u;
+        }
+        break;
+    case OA__Q2_K:
+        for (size_t b = 0; b < n / 256; b++, p += 84)
+            oa__unpack_q2_k(p, q + 256 * b, dw + 16 * b, mw + 16 * b);
+        break;
+    case OA__Q3_K:
+        for (size_t b = 0; b < n / 256; b++, p += 110)
+            oa__unpack_q3_k(p, q + 256 * b, dw + 16 * b);
+        break;
+    case OA__Q4_K:
+        for (size_t b = 0; b < n / 256; b++, p += 144) {
+            oa__unpack_k_floats(p, dw + 8 * b, mw + 8 * b);
+            for (size_t c = 0; c < 4; c++)
+                oa__unpack_nibbles(p + 16 + 32 * c, q + 256 * b + 64 * c, 32);
+        }
+        break;
+    case OA__Q5_K:
+        for (size_t b = 0; b < n / 256; b++, p += 176)
+            oa__unpack_q5_k(p, q + 256 * b, dw + 8 * b, mw + 8 * b);
+        break;
+    case OA__Q6_K:
+        for (size_t b = 0; b < n / 256; b++, p += 210)
+            oa__unpack_q6_k(p, q + 256 * b, dw + 16 * b);
+        break;
+    default:
+        break;
+    }
+}
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Weights as the kernels want them; the layouts are drawn in kern.h. */
+#include "tensor/tensor.h"
+
+static size_t n_groups(size_t n_rows)
+{
+    return n_rows / OA__KERN_ROWS + (n_rows % OA__KERN_ROWS != 0);
+}
+
+int oa__weight_size(uint32_t type, size_t n_rows, size_t n_cols, size_t *size)
+{
+    size_t row_size, group_size;
+    *size = 0;
+    OA__TRY(oa__type_row_size(type, n_cols, &row_size));
+    if (!oa__kern_shape(type)->packed) return OA_OK;
+    /* A packed group has at most 17/16 of its rows' bytes. */
+    if (!oa__mul_size(row_size, 2 * OA__KERN_ROWS, &group_size) ||
+        !oa__mul_size(oa__kern_group_size(type, n_cols), n_groups(n_rows), size))
+        return oa__err(OA_EFORMAT, "weight of %zu rows, %zu columns is larger than memory", n_rows,
+                       n_cols);
+    return OA_OK;
+}
+
+typedef struct pack_job {
+    const oa__weight *w;
+    const void *src;
+    size_t row_size;
+    size_t n_groups, per_task;
+} pack_job;
+
+static void pack_task(void *arg, size_t task, uint32_t worker)
+{
+    const pack_job *j = arg;
+    const oa__weight *w = j->w;
+    const size_t end = (task + 1) * j->per_task < j->n_groups ? (task + 1) * j->per_task
+                                                              : j->n_groups;
+    (void)worker;
+    for (size_t g = task * j->per_task; g < end; g++)
+        oa__kern_pack(w->type, (uint8_t *)w->owned + g * oa__kern_group_size(w->type, w->n_cols),
+                      j->src, j->row_size, w->n_rows, w->n_cols, g);
+}
+
+int oa__weight_load(oa__weight *w, oa__mem *mem, oa__pool *pool, uint32_t type, size_t n_rows,
+                    size_t n_cols, const void *src)
+{
+    size_t size;
+    pack_job j = {.w = w, .src = src, .n_groups = n_groups(n_rows), .per_task = 8};
+
+    OA__TRY(oa__type_row_size(type, n_cols, &j.row_size));
+    OA__TRY(oa__weight_size(type, n_rows, n_cols, &size));
+    w->type = type;
+    w->n_rows = n_rows;
+    w->n_cols = n_cols;
+    w->data = src;
+    if (!oa__kern_shape(type)->packed) return OA_OK;
+    w->owned = oa__alloc(mem, size);
+    if (!w->owned) return OA_ENOMEM;
+    w->data = w->owned;
+    oa__pool_run(pool, pack_task, &j, (j.n_groups + j.per_task - 1) / j.per_task);
+    return OA_OK;
+}
+
+void oa__weight_unload(oa__weight *w, oa__mem *mem)
+{
+    if (!w) return;
+    oa__free(mem, w->owned);
+    *w = (oa__weight){0};
+}
