@@ -31,8 +31,10 @@ typedef struct oa__gguf_tensor {
     size_t offset;    /* in the file */
 } oa__gguf_tensor;
 
-/* Open and validate a GGUF v2 or v3 file. header_only: the tensor data need not be there (vocabulary
- * files; also estimates), their offsets are still checked against each other. */
+/* Open and validate a GGUF v2 or v3 file. header_only: the tensor data need not be there
+ * (vocabulary files; also estimates), their offsets are still checked against each other. A file
+ * that is read (no_mmap) is charged to mem whole; of a mapped one only the header: whoever goes on
+ * using tensor data in place reserves them. */
 int oa__gguf_open(oa__gguf **out, oa__mem *mem, const char *path, bool no_mmap, bool header_only);
 /* The same from memory that outlives it, for tests and fuzzing. */
 int oa__gguf_open_memory(oa__gguf **out, oa__mem *mem, const void *data, size_t size,
@@ -41,8 +43,11 @@ void oa__gguf_free(oa__gguf *g);
 
 uint32_t oa__gguf_version(const oa__gguf *g);
 uint64_t oa__gguf_file_size(const oa__gguf *g);
-const oa__map *oa__gguf_map(const oa__gguf *g); /* to drop pages that were copied */
+/* To drop pages that were copied; nothing is mapped when it was opened from memory. */
+const oa__map *oa__gguf_map(const oa__gguf *g);
 bool oa__gguf_is_mapped(const oa__gguf *g);
+/* The bytes before the tensor data: metadata and tensor list. */
+const void *oa__gguf_header(const oa__gguf *g, size_t *size);
 
 size_t oa__gguf_meta_count(const oa__gguf *g);
 const char *oa__gguf_meta_key(const oa__gguf *g, size_t i);
