@@ -167,6 +167,22 @@ static bool to_double(struct decimal *x, double *out)
     return true;
 }
 
+/* Most numbers are a whole number below 2^53 times or over a power of ten that is a double: one
+ * rounding, and it is the right one. */
+static bool exact(const struct decimal *x, double *out)
+{
+    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    int scale = x->point - x->n;
+    uint64_t whole = 0;
+    if (x->n > 15 || x->more || scale > 22 || scale < -22) return false;
+    for (int i = 0; i < x->n; i++)
+        whole = whole * 10 + x->d[i];
+    *out = scale < 0 ? (double)whole / tens[-scale] : (double)whole * tens[scale];
+    return true;
+}
+
 /* Read [sign] digits [. digits] [e [sign] digits] into x; false when that is not what it is. */
 static bool scan(const char *text, size_t len, struct decimal *x, bool *minus)
 {
@@ -216,7 +232,8 @@ int oa__parse_f64(const char *text, size_t len, double *out)
     bool minus;
     double v;
     if (!scan(text, len, &x, &minus)) return err_number("a number", text, len);
-    if (!to_double(&x, &v)) return err_number("a number below 1.8e308", text, len);
+    if (!exact(&x, &v) && !to_double(&x, &v))
+        return err_number("a number below 1.8e308", text, len);
     *out = minus ? -v : v;
     return OA_OK;
 }
@@ -245,7 +262,7 @@ static bool reads_back(double v, const char *digits, int n_digits, int point)
     for (int i = 0; i < n_digits; i++)
         x.d[i] = (uint8_t)(digits[i] - '0');
     trim(&x);
-    return to_double(&x, &back) && back == v;
+    return (exact(&x, &back) || to_double(&x, &back)) && back == v;
 }
 
 /* The decimal one unit of the last place higher. */
@@ -262,15 +279,23 @@ static void count_up(char *digits, int n_digits, int *point)
     (*point)++;
 }
 
+/* Whether n digits say v, in `digits`. Below a power of two the doubles lie closer than above it:
+ * the nearest decimal may miss v from below where the next one, further away, hits it from above.
+ */
+static bool try_digits(double v, int n, char *digits, int *point)
+{
+    nearest_digits(v, n, digits, point);
+    if (reads_back(v, digits, n, *point)) return true;
+    count_up(digits, n, point);
+    return reads_back(v, digits, n, *point);
+}
+
 static int shortest_digits(double v, char *digits, int *point)
 {
-    for (int n = 1; n < 17; n++) {
-        nearest_digits(v, n, digits, point);
-        if (reads_back(v, digits, n, *point)) return n;
-        /* Below a power of two the doubles lie closer than above it: the nearest decimal may
-         * miss v from below where the next one, further away, still hits it from above. */
-        count_up(digits, n, point);
-        if (reads_back(v, digits, n, *point)) return n;
+    /* A normal double holds every decimal of 15 digits: one that is shorter shows as zeros at the
+     * end of them, which the caller takes off. */
+    for (int n = v < 0x1p-1022 ? 1 : 15; n < 17; n++) {
+        if (try_digits(v, n, digits, point)) return n;
     }
     nearest_digits(v, 17, digits, point);
     return 17;
