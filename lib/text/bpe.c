@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Byte-level BPE: a word's bytes are its first symbols, and merges of a fixed order make tokens
+ * of them.
+ *
+ * In the file a byte is written as a printable character: itself where it is printable, the next
+ * free code point from U+0100 on where it is not (a space is U+0120). A byte whose character is no
+ * token vanishes before merging, as the reference implementation has it; SmolLM2's vocabulary,
+ * for example, lacks six control characters.
+ */
+#include "merge.h"
+
+static bool is_printable(unsigned b)
+{
+    return (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
+}
+
+/* How many bytes below b are not printable. */
+static unsigned n_unprintable(unsigned b)
+{
+    return b <= 0x20 ? b : b <= 0x7f ? 0x21 : b <= 0xa0 ? 0x21 + b - 0x7f : 0x21 + 0x22;
+}
+
+uint32_t oa__bpe_byte_to_char(uint8_t byte)
+{
+    return is_printable(byte) ? byte : 0x100 + n_unprintable(byte);
+}
+
+int oa__bpe_char_to_byte(uint32_t cp)
+{
+    if (cp < 0x100) return is_printable(cp) ? (int)cp : -1;
+    cp -= 0x100;
+    if (cp <= 0x20) return (int)cp;
+    if (cp < 0x21 + 0x22) return (int)(cp - 0x21 + 0x7f);
+    return cp == 0x21 + 0x22 ? 0xad : -1;
+}
+
+static uint32_t pair_rank(const oa__vocab *v, const char *text, int32_t left, int32_t right,
+                          uint32_t start, uint32_t end, int32_t *merged)
+{
+    (void)text, (void)start, (void)end;
+    uint32_t rank = oa__pairtab_get(&v->merges, left, right);
+    *merged = rank == OA__RANK_NONE ? -1 : v->merged_id[rank];
+    return rank;
+}
+
+/* A word of few bytes; returns how many ids it has. */
+static size_t merge_short(const oa__vocab *v, const char *word, size_t len, int32_t *ids)
+{
+    uint32_t starts[OA__MERGE_SHORT + 1];
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        int32_t id = v->byte_id[(uint8_t)word[i]];
+        if (id < 0) continue;
+        starts[n] = (uint32_t)i;
+        ids[n++] = id;
+    }
+    return oa__merge_short(v, word, ids, starts, n, (uint32_t)len, pair_rank);
+}
+
+static int merge_long(oa__encoder *e, const char *word, size_t len)
+{
+    OA__TRY(oa__grow(e->mem, (void **)&e->syms, &e->syms_cap, len, sizeof *e->syms));
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        int32_t id = e->v->byte_id[(uint8_t)word[i]];
+        if (id < 0) continue;
+        e->syms[n] = (oa__sym){.id = id, .start = (uint32_t)i, .prev = (uint32_t)n - 1,
+                               .next = (uint32_t)n + 1};
+        n++;
+    }
+    if (n == 0) return OA_OK;
+    e->syms[n - 1].next = UINT32_MAX;
+    OA__TRY(oa__merge_long(e, word, n, (uint32_t)len, pair_rank));
+    for (uint32_t i = 0; i != UINT32_MAX; i = e->syms[i].next)
+        OA__TRY(oa__ids_add(e->out, e->syms[i].id));
+    return OA_OK;
+}
+
+static int encode_word(oa__encoder *e, const char *word, size_t len)
+{
+    const oa__vocab *v = e->v;
+    if (len <= OA__MERGE_SHORT || oa__pretoken_ignores_merges(v->pretoken)) {
+        int32_t id = oa__strtab_get(&v->words, word, len);
+        if (id >= 0) return oa__ids_add(e->out, id);
+    }
+    if (len > OA__MERGE_SHORT) return merge_long(e, word, len);
+    int32_t ids[OA__MERGE_SHORT];
+    size_t n = merge_short(v, word, len, ids);
+    for (size_t i = 0; i < n; i++)
+        OA__TRY(oa__ids_add(e->out, ids[i]));
+    return OA_OK;
+}
+
+int oa__bpe_encode(oa__encoder *e, const char *text, size_t len)
+{
+    OA__TRY(oa__words_begin(&e->words, e->v->pretoken, e->mem, text, len));
+    for (;;) {
+        const char *word;
+        size_t word_len;
+        int rc = oa__words_next(&e->words, &word, &word_len);
+        if (rc <= 0) return rc;
+        OA__TRY(encode_word(e, word, word_len));
+    }
+}
+
+/* "left right": the space that parts them is the first one behind the first byte. */
+static int read_merge(oa__vocab *v, size_t rank, oa__span merge)
+{
+    const char *space = merge.len > 1 ? memchr(merge.data + 1, ' ', merge.len - 1) : NULL;
+    size_t n_left = space ? (size_t)(space - merge.data) : 0;
+    size_t n_right = space ? merge.len - n_left - 1 : 0;
+    int show = merge.len > 60 ? 60 : (int)merge.len;
+    if (n_left == 0 || n_right == 0)
+        return oa__err(OA_EFORMAT, "merge %zu is \"%.*s\", want two tokens and a space", rank, show,
+                       merge.data);
+    int32_t left = oa__strtab_get(&v->plain, merge.data, n_left);
+    int32_t right = oa__strtab_get(&v->plain, space + 1, n_right);
+    char buf[256];
+    char *joined = merge.len <= sizeof buf ? buf : oa__alloc(v->mem, merge.len);
+    if (!joined) return OA_ENOMEM;
+    memcpy(joined, merge.data, n_left);
+    memcpy(joined + n_left, space + 1, n_right);
+    int32_t id = oa__strtab_get(&v->plain, joined, n_left + n_right);
+    /* What would spell a control token is no merge: text never becomes one that way. */
+    bool control = id < 0 && oa__strtab_get(&v->other, joined, n_left + n_right) >= 0;
+    if (joined != buf) oa__free(v->mem, joined);
+    if (control) return OA_OK;
+    if (left < 0 || right < 0 || id < 0)
+        return oa__err(OA_EFORMAT, "merge %zu is \"%.*s\", but its %s is no token", rank, show,
+                       merge.data, left < 0 ? "left part" : right < 0 ? "right part" : "result");
+    v->merged_id[rank] = id;
+    oa__pairtab_put(&v->merges, left, right, (uint32_t)rank);
+    return OA_OK;
+}
+
+/* Which tokens a word may become without merging. */
+static int init_words(oa__vocab *v, uint64_t key)
+{
+    bool all = oa__pretoken_ignores_merges(v->pretoken);
+    size_t n = 0;
+    for (size_t i = 0; i < v->n_tokens; i++) {
+        if (!(v->flags[i] & OA__TOKEN_MAPPED)) continue;
+        oa__span bytes = oa__vocab_spelled(v, (int32_t)i);
+        if (bytes.len == 0) continue;
+        if (!all) {
+            int32_t ids[OA__MERGE_SHORT];
+            if (bytes.len > OA__MERGE_SHORT) continue;
+            if (merge_short(v, bytes.data, bytes.len, ids) != 1 || ids[0] != (int32_t)i) continue;
+        }
+        v->flags[i] |= OA__TOKEN_DIRECT;
+        n++;
+    }
+    OA__TRY(oa__strtab_init(&v->words, v->mem, n, key, v->bytes, v->bytes_off));
+    for (size_t i = 0; i < v->n_tokens; i++)
+        if (v->flags[i] & OA__TOKEN_DIRECT) oa__strtab_put(&v->words, (int32_t)i);
+    return OA_OK;
+}
+
+int oa__bpe_init(oa__vocab *v, const oa__vocab_spec *spec, uint64_t key)
+{
+    OA__TRY(oa__pretoken_new(&v->pretoken, v->mem, spec->pattern));
+    bool any = false;
+    for (unsigned b = 0; b < 256; b++) {
+        char text[4];
+        size_t len = oa__utf8_encode(oa__bpe_byte_to_char((uint8_t)b), text);
+        v->byte_id[b] = oa__strtab_get(&v->plain, text, len);
+        any |= v->byte_id[b] >= 0;
+    }
+    if (!any) return oa__err(OA_EFORMAT, "vocabulary has no token for a single byte");
+    if (spec->n_merges >= INT32_MAX)
+        return oa__err(OA_EFORMAT, "vocabulary has %zu merges", spec->n_merges);
+    v->merged_id = oa__alloc_array(v->mem, spec->n_merges, sizeof *v->merged_id);
+    if (!v->merged_id) return OA_ENOMEM;
+    OA__TRY(oa__pairtab_init(&v->merges, v->mem, spec->n_merges, key));
+    for (size_t i = 0; i < spec->n_merges; i++)
+        OA__TRY(read_merge(v, i, spec->merges[i]));
+    return init_words(v, key);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SentencePiece BPE as LLaMA uses it: spaces become U+2581, characters are the first symbols, and
+ * two neighbours may merge when their joined text is a token; the token of the highest score goes
+ * first, of equal ones the leftmost. What is no token in the end is spelled by byte tokens, or by
+ * one unknown token when a byte token is missing.
+ */
+#include "merge.h"
+
+#include <stdlib.h>
+
+static uint32_t pair_rank(const oa__vocab *v, const char *text, int32_t left, int32_t right,
+                          uint32_t start, uint32_t end, int32_t *merged)
+{
+    (void)left, (void)right;
+    *merged = -1;
+    if (end - start > v->token_max) return OA__RANK_NONE;
+    int32_t id = oa__strtab_get(&v->plain, text + start, end - start);
+    if (id < 0) return OA__RANK_NONE;
+    *merged = id;
+    return v->rank[id];
+}
+
+static size_t char_size(const char *text, size_t len)
+{
+    size_t n = 1;
+    while (n < len && ((uint8_t)text[n] & 0xc0) == 0x80)
+        n++;
+    return n;
+}
+
+/* A symbol that is no token: its bytes, or the unknown token, one for neighbours together. */
+static int add_unknown(oa__encoder *e, const char *text, size_t len, bool *was_unknown)
+{
+    const oa__vocab *v = e->v;
+    bool bytes = true;
+    for (size_t i = 0; i < len; i++)
+        bytes &= v->byte_id[(uint8_t)text[i]] >= 0;
+    if (bytes) {
+        for (size_t i = 0; i < len; i++)
+            OA__TRY(oa__ids_add(e->out, v->byte_id[(uint8_t)text[i]]));
+    } else if (!*was_unknown) {
+        OA__TRY(oa__ids_add(e->out, v->unk_id));
+    }
+    *was_unknown = !bytes;
+    return OA_OK;
+}
+
+static int add_symbol(oa__encoder *e, const char *text, int32_t id, size_t start, size_t end,
+                      bool *was_unknown)
+{
+    if (id < 0) return add_unknown(e, text + start, end - start, was_unknown);
+    *was_unknown = false;
+    return oa__ids_add(e->out, id);
+}
+
+static int encode_long(oa__encoder *e, const char *word, size_t len, bool *was_unknown)
+{
+    OA__TRY(oa__grow(e->mem, (void **)&e->syms, &e->syms_cap, len, sizeof *e->syms));
+    size_t n = 0;
+    for (size_t i = 0; i < len;) {
+        size_t size = char_size(word + i, len - i);
+        int32_t id = oa__strtab_get(&e->v->plain, word + i, size);
+        e->syms[n] = (oa__sym){.id = id, .start = (uint32_t)i, .prev = (uint32_t)n - 1,
+                               .next = (uint32_t)n + 1};
+        n++;
+        i += size;
+    }
+    e->syms[n - 1].next = UINT32_MAX;
+    OA__TRY(oa__merge_long(e, word, n, (uint32_t)len, pair_rank));
+    for (uint32_t i = 0; i != UINT32_MAX; i = e->syms[i].next) {
+        const oa__sym *s = &e->syms[i];
+        size_t end = s->next != UINT32_MAX ? e->syms[s->next].start : len;
+        OA__TRY(add_symbol(e, word, s->id, s->start, end, was_unknown));
+    }
+    return OA_OK;
+}
+
+static size_t merge_short(const oa__vocab *v, const char *word, size_t len, int32_t *ids,
+                          uint32_t *starts)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len;) {
+        size_t size = char_size(word + i, len - i);
+        ids[n] = oa__strtab_get(&v->plain, word + i, size);
+        starts[n++] = (uint32_t)i;
+        i += size;
+    }
+    return oa__merge_short(v, word, ids, starts, n, (uint32_t)len, pair_rank);
+}
+
+static int encode_word(oa__encoder *e, const char *word, size_t len, bool *was_unknown)
+{
+    const oa__vocab *v = e->v;
+    if (len > OA__MERGE_SHORT) return encode_long(e, word, len, was_unknown);
+    int32_t id = oa__strtab_get(&v->plain, word, len);
+    if (id >= 0 && v->flags[id] & OA__TOKEN_DIRECT) {
+        *was_unknown = false;
+        return oa__ids_add(e->out, id);
+    }
+    int32_t ids[OA__MERGE_SHORT];
+    uint32_t starts[OA__MERGE_SHORT + 1];
+    size_t n = merge_short(v, word, len, ids, starts);
+    for (size_t i = 0; i < n; i++)
+        OA__TRY(add_symbol(e, word, ids[i], starts[i], starts[i + 1], was_unknown));
+    return OA_OK;
+}
+
+static bool is_space_mark(const char *text, size_t len)
+{
+    return len >= 3 && memcmp(text, OA__SPM_SPACE, 3) == 0;
+}
+
+/* The whole text with spaces replaced, and one in front when prefix. */
+static int escape(oa__encoder *e, const char *text, size_t len, bool prefix, size_t *out_len)
+{
+    size_t need = len + (prefix ? 3 : 0);
+    for (size_t i = 0; i < len; i++)
+        need += text[i] == ' ' ? 2 : 0;
+    if (need >= UINT32_MAX)
+        return oa__err(OA_ELIMIT, "text of %zu bytes with spaces escaped, want less than 4 GB",
+                       need);
+    OA__TRY(oa__grow(e->mem, (void **)&e->escaped, &e->escaped_cap, need, 1));
+    char *out = e->escaped;
+    if (prefix) {
+        memcpy(out, OA__SPM_SPACE, 3);
+        out += 3;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == ' ') {
+            memcpy(out, OA__SPM_SPACE, 3);
+            out += 3;
+        } else {
+            *out++ = text[i];
+        }
+    }
+    *out_len = need;
+    return OA_OK;
+}
+
+int oa__spm_encode(oa__encoder *e, const char *text, size_t len, bool prefix)
+{
+    if (len == 0) return OA_OK;
+    size_t n = 0;
+    OA__TRY(escape(e, text, len, prefix, &n));
+    text = e->escaped;
+    bool was_unknown = false;
+    if (!e->v->cut_words) return encode_word(e, text, n, &was_unknown);
+    /* No merge reaches over the place between a character and a space mark behind it. */
+    size_t start = 0;
+    bool mark = true; /* only marks since start */
+    for (size_t i = 0; i < n;) {
+        bool m = text[i] == '\xE2' && is_space_mark(text + i, n - i);
+        if (m && !mark) {
+            OA__TRY(encode_word(e, text + start, i - start, &was_unknown));
+            start = i;
+        }
+        mark = m;
+        i += m ? 3 : 1;
+    }
+    return encode_word(e, text + start, n - start, &was_unknown);
+}
+
+/* --- building -------------------------------------------------------------------------------- */
+
+typedef struct scored {
+    float score;
+    int32_t id;
+} scored;
+
+static int by_score(const void *pa, const void *pb)
+{
+    const scored *a = pa, *b = pb;
+    if (a->score != b->score) return a->score > b->score ? -1 : 1;
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static int rank_tokens(oa__vocab *v, const oa__vocab_spec *spec)
+{
+    v->rank = oa__alloc_array(v->mem, v->n_tokens, sizeof *v->rank);
+    scored *order = oa__alloc_array(v->mem, v->n_tokens, sizeof *order);
+    if (!v->rank || !order) {
+        oa__free(v->mem, order);
+        return OA_ENOMEM;
+    }
+    for (size_t i = 0; i < v->n_tokens; i++) {
+        float score = spec->scores[i];
+        order[i] = (scored){score == score ? score : -__builtin_inff(), (int32_t)i};
+    }
+    qsort(order, v->n_tokens, sizeof *order, by_score);
+    uint32_t rank = 0;
+    for (size_t i = 0; i < v->n_tokens; i++) {
+        if (i > 0 && order[i].score != order[i - 1].score) rank++;
+        v->rank[order[i].id] = rank;
+    }
+    oa__free(v->mem, order);
+    return OA_OK;
+}
+
+static bool has_inner_mark(oa__span t)
+{
+    for (size_t i = 1; i + 3 <= t.len; i++)
+        if (is_space_mark(t.data + i, 3) && (i < 3 || !is_space_mark(t.data + i - 3, 3)))
+            return true;
+    return false;
+}
+
+int oa__spm_init(oa__vocab *v, const oa__vocab_spec *spec)
+{
+    if (!spec->scores) return oa__err(OA_EFORMAT, "sentencepiece vocabulary has no scores");
+    size_t n_bytes = 0;
+    for (int b = 0; b < 256; b++)
+        n_bytes += v->byte_id[b] >= 0;
+    if (n_bytes < 256 && v->unk_id < 0)
+        return oa__err(OA_EFORMAT,
+                       "sentencepiece vocabulary has %zu byte tokens and no unknown token, want "
+                       "256 or an unknown token",
+                       n_bytes);
+    OA__TRY(rank_tokens(v, spec));
+    v->cut_words = true;
+    for (size_t i = 0; i < v->n_tokens; i++) {
+        if (!oa__vocab_is_plain(v, (int32_t)i)) continue;
+        oa__span t = oa__vocab_token(v, (int32_t)i);
+        if (t.len > OA__SPM_TOKEN_MAX) continue;
+        if (t.len > v->token_max) v->token_max = t.len;
+        if (has_inner_mark(t)) v->cut_words = false;
+    }
+    for (size_t i = 0; i < v->n_tokens; i++) {
+        oa__span t = oa__vocab_token(v, (int32_t)i);
+        if (!oa__vocab_is_plain(v, (int32_t)i) || t.len == 0 || t.len > OA__MERGE_SHORT) continue;
+        int32_t ids[OA__MERGE_SHORT];
+        uint32_t starts[OA__MERGE_SHORT + 1];
+        size_t n = merge_short(v, t.data, t.len, ids, starts);
+        if (n == 1 && ids[0] == (int32_t)i) v->flags[i] |= OA__TOKEN_DIRECT;
+    }
+    return OA_OK;
+}
