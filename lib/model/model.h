@@ -11,6 +11,7 @@
 #include <openassistant/model.h>
 
 #include "base/base.h"
+#include "kern/kern.h"
 #include "text/text.h"
 
 oa__mem *oa__model_mem(const oa_model *m);
@@ -46,6 +47,9 @@ typedef struct oa__row {
     void *const *pages; /* the sequence's pages: position p is in pages[p / 32], slot p % 32 */
     float *logits;      /* (n_vocab) receives the logits after this token; NULL = not wanted */
 } oa__row;
+
+/* Rows of a pass when nothing else decides: what estimates count with. */
+#define OA__MODEL_BATCH 256
 
 /* Scratch memory of a forward pass for at most n_rows rows, n_logits of which want logits. */
 typedef struct oa__work oa__work;

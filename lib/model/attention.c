@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attention over cache pages: a task is one key/value head and a tile of tokens of one sequence.
+ * The tile's queries (tokens x group) fold page after page from position 0 on; a token stops where
+ * it stands. How rows are cut into tiles does not show: each query's chain is its own.
+ */
+#include "model/work.h"
+
+#include <math.h>
+#include <string.h>
+
+static uint32_t tile_rows(const oa_model *m)
+{
+    const uint32_t group = m->hp.n_heads / m->hp.n_heads_kv;
+    return group < OA__WORK_QUERIES ? OA__WORK_QUERIES / group : 1;
+}
+
+/* o (n_q, d), ml (n_q, 2), n_valid (n_q), each rounded to 16 floats. */
+static size_t round16(size_t n)
+{
+    return (n + 15) & ~(size_t)15;
+}
+
+size_t oa__attention_scratch(const oa_model *m)
+{
+    const size_t n_q = (size_t)tile_rows(m) * (m->hp.n_heads / m->hp.n_heads_kv);
+    return round16(n_q * m->hp.d_head) + round16(2 * n_q) + round16(n_q);
+}
+
+/* Neighbours with the same pages are one sequence; it is cut into tiles. */
+static size_t make_tiles(oa__work *w)
+{
+    const uint32_t most = tile_rows(w->m);
+    size_t n_tiles = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        oa__tile *last = n_tiles > 0 ? &w->tiles[n_tiles - 1] : NULL;
+        if (last != NULL && last->n_rows < most && w->rows[i].pages == w->rows[i - 1].pages) {
+            last->n_rows++;
+        } else {
+            w->tiles[n_tiles++] = (oa__tile){(uint32_t)i, 1};
+        }
+    }
+    return n_tiles;
+}
+
+typedef struct attn_job {
+    oa__work *w;
+    size_t n_tiles;
+} attn_job;
+
+static void attn_task(void *arg, size_t task, uint32_t worker)
+{
+    const attn_job *j = arg;
+    const oa__work *w = j->w;
+    const oa_model *m = w->m;
+    const size_t d = m->hp.d_head, n_heads_kv = m->hp.n_heads_kv, group = w->group;
+    /* The last tiles of a prompt see most: they go first. */
+    const oa__tile tile = w->tiles[j->n_tiles - 1 - task / n_heads_kv];
+    const size_t head = task % n_heads_kv, n_q = tile.n_rows * group;
+    const oa__row *rows = &w->rows[tile.row];
+    const float *q = w->q_heads + (head * w->n + tile.row) * group * d;
+
+    float *o = w->attn + worker * w->attn_size;
+    float *ml = o + round16(n_q * d);
+    uint32_t *n_valid = (uint32_t *)(ml + round16(2 * n_q));
+    memset(o, 0, n_q * d * sizeof *o);
+    for (size_t i = 0; i < n_q; i++) {
+        ml[2 * i] = -INFINITY;
+        ml[2 * i + 1] = 0;
+    }
+    uint32_t last = 0;
+    for (uint32_t t = 0; t < tile.n_rows; t++) {
+        if (rows[t].pos > last) last = rows[t].pos;
+    }
+    const size_t at = w->layer_at + head * 2 * w->half_size;
+    for (uint32_t page = 0; page <= last / OA__KV_PAGE; page++) {
+        for (uint32_t t = 0; t < tile.n_rows; t++) {
+            const uint32_t first = page * OA__KV_PAGE, pos = rows[t].pos;
+            uint32_t n = pos < first ? 0 : pos - first + 1;
+            if (n > OA__KV_PAGE) n = OA__KV_PAGE;
+            for (size_t g = 0; g < group; g++) n_valid[t * group + g] = n;
+        }
+        const uint8_t *k = (const uint8_t *)rows[0].pages[page] + at;
+        m->kern->attn_page(o, ml, q, n_q, d, k, k + w->half_size, n_valid, w->kv_f32);
+    }
+    m->kern->attn_end(o, ml, n_q, d);
+    for (uint32_t t = 0; t < tile.n_rows; t++) {
+        memcpy(w->h + (tile.row + t) * w->h_stride + head * group * d, o + t * group * d,
+               group * d * sizeof *o);
+    }
+}
+
+void oa__attention(oa__work *w)
+{
+    attn_job j = {w, make_tiles(w)};
+    oa__pool_run(w->m->pool, attn_task, &j, j.n_tiles * w->m->hp.n_heads_kv);
+}
