@@ -8,7 +8,8 @@
  * message adds a sibling branch and makes it current; oa_chat_select() goes back to another.
  * Nothing that was said is lost.
  *
- * A chat belongs to one thread at a time.
+ * A chat belongs to one thread at a time. A callback that runs inside a call may read the chat;
+ * calls that would change it return OA_EBUSY there, and it must not be freed there.
  */
 #ifndef OPENASSISTANT_CHAT_H
 #define OPENASSISTANT_CHAT_H
@@ -25,9 +26,12 @@ typedef struct oa_chat oa_chat;
 /** Switches of oa_chat_opts::flags. */
 enum oa_chat_flags {
     OA_CHAT_DROP_OLDEST = 1 << 0 /**< when the conversation does not fit, leave out its oldest
-                                      turns (never the system text or the latest message) and say
-                                      how many in oa_generate_result::n_dropped; without it a
-                                      conversation that does not fit is OA_EFULL */
+                                      turns (never the system text or the latest message) until
+                                      the rest takes half of the context, and say how many
+                                      messages that were in oa_generate_result::n_dropped. "Fits"
+                                      leaves room for an answer: max_tokens, at most a quarter
+                                      of the context. Without this switch a conversation that
+                                      does not fit is OA_EFULL */
 };
 
 /** Options of oa_chat_new(). Zero is the default everywhere. */

@@ -9,7 +9,8 @@
  * (docs/architecture.md) neither changes a single bit of any result.
  *
  * A session belongs to one thread at a time; different sessions of one model may run in
- * different threads.
+ * different threads. A callback that runs inside a call may read the session's tokens; every
+ * other call with that session returns OA_EBUSY there, and it must not be freed there.
  */
 #ifndef OPENASSISTANT_SESSION_H
 #define OPENASSISTANT_SESSION_H
@@ -150,7 +151,8 @@ typedef struct oa_step {
 
 /**
  * Append to many sessions of one model and pick the next token of each, in shared passes. Every
- * member gets what it would get alone, bit for bit.
+ * member gets what oa_session_append() and then oa_session_step() would give it alone, bit for
+ * bit, failures included.
  *
  * @param steps      the members
  * @param n_steps    how many; 0 does nothing

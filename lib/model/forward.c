@@ -26,7 +26,7 @@
 
 enum { ROWS_PER_TASK = 8 };
 
-/* --- stages that work row by row ----------------------------------------------------------------- */
+/* --- stages that work row by row ------------------------------------------------------------ */
 
 typedef void (*row_fn)(oa__work *w, size_t row);
 
@@ -60,8 +60,8 @@ static void begin_row(oa__work *w, size_t i)
 {
     const oa_model *m = w->m;
     const oa__row *r = &w->rows[i];
-    oa__row_dequant(m->embd->type, (const uint8_t *)m->embd->data + (size_t)r->id * m->embd_row_size,
-                    w->x + i * m->hp.d_model, m->hp.d_model);
+    const uint8_t *embd = (const uint8_t *)m->embd->data + (size_t)r->id * m->embd_row_size;
+    oa__row_dequant(m->embd->type, embd, w->x + i * m->hp.d_model, m->hp.d_model);
     oa__rope_cos_sin(m, r->pos, w->cs + i * m->hp.d_rot);
 }
 
@@ -138,7 +138,7 @@ static void ffn_out_row(oa__work *w, size_t i)
     add_bias(w->m, w->x + i * d, w->layer->vecs[OA__V_DOWN_BIAS], d);
 }
 
-/* --- the pass ------------------------------------------------------------------------------------ */
+/* --- the pass ------------------------------------------------------------------------------- */
 
 static void product(oa__work *w, const oa__mm *jobs, size_t n_jobs, const float *x, size_t stride)
 {
@@ -232,8 +232,8 @@ static int run_output(oa__work *w, int (*check)(void *arg), void *arg)
     for (size_t begin = 0; begin < n_all; begin += OA__WORK_LOGITS) {
         const size_t n = n_all - begin < OA__WORK_LOGITS ? n_all - begin : OA__WORK_LOGITS;
         const bool direct = evenly_spaced(w, begin, begin + n);
-        const oa__mm job = {&m->mats[OA__M_OUT], direct ? w->rows[begin].logits : w->logits, n_vocab,
-                            false};
+        float *to = direct ? w->rows[begin].logits : w->logits;
+        const oa__mm job = {&m->mats[OA__M_OUT], to, n_vocab, false};
         w->n = n;
         product(w, &job, 1, w->h + begin * w->h_stride, w->h_stride);
         for (size_t i = 0; i < n && !direct; i++) {

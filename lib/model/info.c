@@ -72,7 +72,7 @@ int oa_model_copy_meta(const oa_model *model, const char *key, char *buf, size_t
     return rc;
 }
 
-/* --- the door --------------------------------------------------------------------------------- */
+/* --- the door ------------------------------------------------------------------------------- */
 
 /* The account counts; counting changes nothing that a const model promises. */
 oa__mem *oa__model_mem(const oa_model *m)

@@ -28,7 +28,7 @@ uint64_t oa__model_fingerprint(const oa_model *m);
  * first caller's make() wins; drop() is called when the model dies. Thread safe. */
 void *oa__model_shared(oa_model *m, void *(*make)(oa_model *m), void (*drop)(void *));
 
-/* --- key/value pages ------------------------------------------------------------------------- */
+/* --- key/value pages ------------------------------------------------------------------------ */
 
 /* Bytes of a page: OA__KV_PAGE positions of all layers. Inside a page: for each layer, for each
  * key/value head: K (d_head, 32), then V (32, d_head); elements of kv_type. */
@@ -37,7 +37,7 @@ size_t oa__model_page_size(const oa_model *m, uint32_t kv_type);
 void oa__model_page_copy(const oa_model *m, uint32_t kv_type, void *dst, const void *src,
                          uint32_t n_positions);
 
-/* --- forward pass ------------------------------------------------------------------------------ */
+/* --- forward pass --------------------------------------------------------------------------- */
 
 /* One token to compute. Rows of one sequence are neighbours, in ascending position; a row sees
  * the positions 0..pos of its sequence: those in the pages, and those of the rows before it. */

@@ -9,7 +9,7 @@
 #include "model/model.h"
 #include "tensor/tensor.h"
 
-/* --- architectures (arch.c) ------------------------------------------------------------------ */
+/* --- architectures (arch.c) ----------------------------------------------------------------- */
 
 /* Matrices of the whole model, then of each layer. */
 enum oa__mat { OA__M_EMBD, OA__M_OUT, OA__N_MODEL_MATS };
@@ -55,7 +55,7 @@ int oa__arch_unknown(const char *name, size_t len);
  * the decoder does not know, for their vocabularies. */
 const char *oa__arch_pattern(const char *name);
 
-/* --- hyper-parameters (hparams.c) -------------------------------------------------------------- */
+/* --- hyper-parameters (hparams.c) ----------------------------------------------------------- */
 
 typedef struct oa__hparams {
     uint32_t n_layers, d_model, d_ff, n_heads, n_heads_kv, d_head, d_rot, n_ctx_train, n_vocab;
@@ -71,7 +71,7 @@ int oa__hparams_read(oa__hparams *hp, const oa__gguf *g, const char *arch, size_
 int oa__hparams_check(const oa__hparams *hp, const char *arch);
 size_t oa__hparams_dim(const oa__hparams *hp, uint32_t dim);
 
-/* --- the model ---------------------------------------------------------------------------------- */
+/* --- the model ------------------------------------------------------------------------------ */
 
 typedef struct oa__layer {
     oa__weight mats[OA__N_LAYER_MATS];
@@ -113,7 +113,7 @@ struct oa_model {
     void (*shared_drop)(void *);
 };
 
-/* --- parts of opening ----------------------------------------------------------------------------- */
+/* --- parts of opening ----------------------------------------------------------------------- */
 
 /* Check the presence and shape of every tensor and compute n_params, type_name, weights_size and
  * embd, without loading (weights.c). */

@@ -111,7 +111,8 @@ static int read_template(oa_model *m)
 
 int oa__model_read_vocab(oa_model *m)
 {
-    static const char tokens_key[] = "tokenizer.ggml.tokens", merges_key[] = "tokenizer.ggml.merges",
+    static const char tokens_key[] = "tokenizer.ggml.tokens",
+                      merges_key[] = "tokenizer.ggml.merges",
                       scores_key[] = "tokenizer.ggml.scores",
                       types_key[] = "tokenizer.ggml.token_type", pre_key[] = "tokenizer.ggml.pre";
     int rc;

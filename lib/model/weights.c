@@ -73,7 +73,7 @@ static bool is_output(const oa__tensor_spec *spec)
     return !(spec->flags & (OA__T_LAYER | OA__T_VECTOR)) && spec->slot == OA__M_OUT;
 }
 
-/* --- planning ----------------------------------------------------------------------------------- */
+/* --- planning ------------------------------------------------------------------------------- */
 
 typedef struct plan {
     bool *used;             /* by the file's order */
@@ -161,7 +161,7 @@ int oa__weights_plan(oa_model *m)
     return OA_OK;
 }
 
-/* --- loading ------------------------------------------------------------------------------------ */
+/* --- loading -------------------------------------------------------------------------------- */
 
 typedef struct loading {
     oa__progress *progress;

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- pages ----------------------------------------------------------------------------------- */
+/* --- pages ---------------------------------------------------------------------------------- */
 
 static size_t elem_size(uint32_t kv_type)
 {
@@ -41,7 +41,7 @@ void oa__model_page_copy(const oa_model *m, uint32_t kv_type, void *dst, const v
     }
 }
 
-/* --- scratch --------------------------------------------------------------------------------- */
+/* --- scratch -------------------------------------------------------------------------------- */
 
 /* Takes parts off a block; with base NULL it only counts. */
 typedef struct carver {

@@ -16,4 +16,7 @@ int32_t oa__sample_argmax(const float *logits, size_t n);
 /* Make a sampler that allocates from another handle's account. */
 int oa__sampler_new_in(oa_sampler **out, oa__mem *mem);
 
+/* Forget the tokens it was told of; random state, parameters and biases stay. */
+void oa__sampler_forget(oa_sampler *sampler);
+
 #endif

@@ -193,6 +193,11 @@ int oa_sampler_reset(oa_sampler *sampler)
     return OA_OK;
 }
 
+void oa__sampler_forget(oa_sampler *sampler)
+{
+    sampler->n_history = 0;
+}
+
 /* Draw from the list: walk it in order until the running sum of w passes u * (their sum). */
 static int32_t draw(oa__run *r)
 {

@@ -28,7 +28,7 @@ static void expect(build *b, int code, const char *word)
     oa__gguf *g;
     const int rc = try_open(b, false, &g, &mem);
     if (rc != code || (word != NULL && strstr(oa_error_last(), word) == NULL)) {
-        print_error("got %s \"%s\", want %s \"%s\"\n", oa_error_name(rc), oa_error_last(),
+        print_error("# got %s \"%s\", want %s \"%s\"\n", oa_error_name(rc), oa_error_last(),
                     oa_error_name(code), word ? word : "");
     }
     assert_int_equal(rc, code);
@@ -469,7 +469,7 @@ static void test_file_gguf__real_files(void **state)
         char path[4096];
         snprintf(path, sizeof path, "%s/data/tokenizers/%s", shared ? shared : ".", names[i]);
         if (!oa__file_exists(path)) {
-            print_message("no %s\n", path);
+            print_message("# no %s\n", path);
             skip();
         }
         for (int no_mmap = 0; no_mmap < 2; no_mmap++) {

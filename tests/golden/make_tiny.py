@@ -262,7 +262,8 @@ def main():
         kinds = MIXED[i % 2]
         add_norm(f"blk.{i}.attn_norm.weight")
         for part, n_rows, n_cols in (("attn_q", d_q, args.width), ("attn_k", d_kv, args.width),
-                                     ("attn_v", d_kv, args.width), ("attn_output", args.width, d_q)):
+                                     ("attn_v", d_kv, args.width),
+                                     ("attn_output", args.width, d_q)):
             add_matrix(f"blk.{i}.{part}", kinds[part], n_rows, n_cols)
         add_norm(f"blk.{i}.ffn_norm.weight")
         for part, n_rows, n_cols in (("ffn_gate", args.ff, args.width),

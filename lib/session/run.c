@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jobs: bring sequences up to a length, in passes that several of them share.
+ *
+ *   begin ──> run ──> commit     the sequence has its new length and logits
+ *     │        └────> abandon    the sequence has its old length
+ *     └ failed: nothing changed
+ *
+ * 1. Nothing below a session's length is ever lost: pages before `first` are only read, a page
+ *    that others can see is copied before it is written.
+ * 2. All memory is got in begin, so that a pass fails for no reason but a callback or the work
+ *    buffers.
+ * 3. Pages that become full are left in the tree after each pass: work that is cancelled later
+ *    need not be done again.
+ */
+#include "session/session_priv.h"
+
+static bool shares(const oa_session *s)
+{
+    return !(s->flags & OA_SESSION_NO_SHARING) && !s->untrusted;
+}
+
+/* Use pages of the tree for whole pages before position `end`. */
+static int adopt(oa_session *s, size_t end, size_t *next)
+{
+    oa__cache *cache = s->shared->cache;
+    while ((s->n_nodes + 1) * OA__PAGE_LEN <= end) {
+        void *page;
+        const size_t i = s->n_nodes;
+        oa__node *node =
+            oa__cache_take(cache, s->node, s->kv_type, s->ids + i * OA__PAGE_LEN, &page);
+        if (!node) break;
+        if (i < s->n_pages) {
+            oa__page_drop(s->mem, s->pages[i]);
+        } else {
+            oa__assert(i == s->n_pages);
+            s->n_pages++;
+        }
+        s->pages[i] = page;
+        s->node = node;
+        s->n_nodes++;
+    }
+    if (s->n_nodes * OA__PAGE_LEN > *next) *next = s->n_nodes * OA__PAGE_LEN;
+    return OA_OK;
+}
+
+/* Leave pages that are full up to position `end` to the tree. */
+static void leave(oa_session *s, size_t end)
+{
+    while ((s->n_nodes + 1) * OA__PAGE_LEN <= end) {
+        const size_t i = s->n_nodes;
+        oa__node *node = oa__cache_leave(s->shared->cache, s->node, s->kv_type,
+                                         s->ids + i * OA__PAGE_LEN, &s->pages[i]);
+        if (!node) return;
+        s->node = node;
+        s->n_nodes++;
+    }
+}
+
+/* Pages for the positions next..total-1 that nobody else can see. */
+static int own_pages(oa_session *s, size_t next, size_t total)
+{
+    const size_t first = next / OA__PAGE_LEN;
+    const size_t n_pages = (total + OA__PAGE_LEN - 1) / OA__PAGE_LEN;
+    for (size_t i = first; i < n_pages; i++) {
+        if (i < s->n_pages && !oa__page_is_shared(s->pages[i])) continue;
+        void *page = oa__shared_page(s->shared, s->kv_type);
+        if (!page) return OA_ENOMEM;
+        if (i < s->n_pages) {
+            const size_t n = i == first ? next % OA__PAGE_LEN : 0;
+            if (n > 0) {
+                oa__model_page_copy(s->model, s->kv_type, page, s->pages[i], (uint32_t)n);
+            }
+            oa__page_drop(s->mem, s->pages[i]);
+        } else {
+            s->n_pages++;
+        }
+        s->pages[i] = page;
+    }
+    return OA_OK;
+}
+
+int oa__job_begin(oa__job *job)
+{
+    oa_session *s = job->s;
+    const size_t total = job->total;
+    oa__assert(total >= 1 && total >= s->n);
+    job->logits_cut = false;
+    job->first = job->next = s->n_done;
+    if (s->n_done == total && s->logits_at == total) return OA_OK;
+
+    int rc = OA_OK;
+    const size_t n_pages = (total + OA__PAGE_LEN - 1) / OA__PAGE_LEN;
+    OA__TRY(oa__shared_grow(s->shared, (void **)&s->pages, &s->pages_cap, n_pages,
+                            sizeof *s->pages));
+    if (!s->logits) {
+        s->logits = oa__shared_alloc(s->shared, oa__model_n_vocab(s->model), sizeof *s->logits);
+        if (!s->logits) return OA_ENOMEM;
+    }
+    /* At least the last token is computed, for its logits; with more logits wanted, all of
+     * theirs. */
+    const size_t last = job->logits ? job->logits_from : total - 1;
+    if (shares(s)) adopt(s, last, &job->next);
+    if (job->next > last) {
+        /* The same bits are written once more, so what is below the length stays right. But other
+         * sessions may be reading the page: give up its place in the tree for now. */
+        job->next = last;
+        const size_t n_nodes = last / OA__PAGE_LEN;
+        if (s->n_nodes > n_nodes) {
+            s->node = oa__cache_drop(s->shared->cache, s->node, s->n_nodes - n_nodes);
+            s->n_nodes = n_nodes;
+        }
+    }
+    OA__TRY_GOTO(own_pages(s, job->next, total));
+    job->first = job->next;
+    return OA_OK;
+fail:
+    oa__job_abandon(job);
+    return rc;
+}
+
+void oa__job_abandon(oa__job *job)
+{
+    oa_session *s = job->s;
+    /* Positions of a pass that failed hold garbage, all others what they held. */
+    s->n_done = job->next < s->n ? job->next : s->n;
+    if (job->logits_cut || s->logits_at > s->n_done) s->logits_at = 0;
+    oa__session_trim_pages(s, s->n);
+}
+
+void oa__job_commit(oa__job *job)
+{
+    oa_session *s = job->s;
+    s->n = s->n_done = s->logits_at = job->total;
+}
+
+/* --- passes ------------------------------------------------------------------------------------ */
+
+typedef struct watch {
+    oa__job *jobs;
+    size_t n_jobs;
+    bool active;      /* somebody wants to be told */
+    uint64_t last_ns; /* when somebody was asked the last time */
+    uint64_t gap_ns;  /* the longest time between */
+} watch;
+
+/* Tell all callbacks how far their jobs are; not 0 ends the work. */
+static int ask(void *arg)
+{
+    watch *w = arg;
+    const uint64_t now = oa__clock_ns();
+    if (now - w->last_ns > w->gap_ns) w->gap_ns = now - w->last_ns;
+    w->last_ns = now;
+    int rc = OA_OK;
+    for (size_t i = 0; i < w->n_jobs && rc == OA_OK; i++) {
+        const oa__job *job = &w->jobs[i];
+        if (job->status != OA_OK || !job->progress) continue;
+        rc = oa__progress_poll(job->progress, job->progress_at + (job->next - job->first));
+    }
+    w->last_ns = oa__clock_ns();
+    return rc;
+}
+
+static bool is_open(const oa__job *job)
+{
+    return job->status == OA_OK && (job->next < job->total);
+}
+
+/* How many rows a pass may have. */
+static size_t choose_rows(const watch *w, const oa__shared *sh, bool many_logits, bool *adapt)
+{
+    size_t n = OA__ROWS_MAX, n_batch = 0;
+    for (size_t i = 0; i < w->n_jobs; i++) {
+        const size_t b = w->jobs[i].s->n_batch;
+        if (b && (!n_batch || b < n_batch)) n_batch = b;
+    }
+    *adapt = !n_batch && w->active;
+    if (n_batch) n = n_batch;
+    else if (w->active) n = atomic_load_explicit(&sh->n_rows, memory_order_relaxed);
+    if (many_logits && n > 64) n = 64;
+    return n;
+}
+
+/* Keep the time between callbacks below 50 ms: smaller passes on slow machines. */
+static void adapt_rows(oa__shared *sh, const watch *w, size_t n_rows, size_t limit)
+{
+    if (w->gap_ns > 25000000u && n_rows > OA__ROWS_MIN) {
+        atomic_store_explicit(&sh->n_rows, (uint32_t)(n_rows / 2), memory_order_relaxed);
+    } else if (w->gap_ns < 8000000u && n_rows == limit && n_rows < OA__ROWS_MAX) {
+        atomic_store_explicit(&sh->n_rows, (uint32_t)(n_rows * 2), memory_order_relaxed);
+    }
+}
+
+/* Fill rows for one pass. Sequences of one pass have one element type; the first open job's. */
+static size_t gather(oa__job *jobs, size_t n_jobs, oa__row *rows, size_t n_max, uint32_t kv_type)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < n_jobs && n < n_max; i++) {
+        oa__job *job = &jobs[i];
+        oa_session *s = job->s;
+        if (!is_open(job) || s->kv_type != kv_type) continue;
+        size_t take = job->total - job->next;
+        if (take > n_max - n) take = n_max - n;
+        const size_t n_vocab = oa__model_n_vocab(s->model);
+        for (size_t pos = job->next; pos < job->next + take; pos++) {
+            oa__row *row = &rows[n++];
+            row->id = s->ids[pos];
+            row->pos = (uint32_t)pos;
+            row->pages = s->pages;
+            row->logits = NULL;
+            if (pos + 1 == job->total) {
+                row->logits = s->logits;
+                job->logits_cut = true;
+            } else if (job->logits && pos >= job->logits_from) {
+                row->logits = job->logits + (pos - job->logits_from) * n_vocab;
+            }
+        }
+    }
+    return n;
+}
+
+/* After a pass: the same walk, to move the jobs on. */
+static void advance(oa__job *jobs, size_t n_jobs, size_t n_rows, uint32_t kv_type)
+{
+    for (size_t i = 0; i < n_jobs && n_rows > 0; i++) {
+        oa__job *job = &jobs[i];
+        if (!is_open(job) || job->s->kv_type != kv_type) continue;
+        size_t take = job->total - job->next;
+        if (take > n_rows) take = n_rows;
+        job->next += take;
+        n_rows -= take;
+        if (shares(job->s)) leave(job->s, job->next);
+    }
+}
+
+int oa__jobs_run(oa__job *jobs, size_t n_jobs)
+{
+    size_t n_left = 0, n_logits = 0;
+    oa__shared *sh = NULL;
+    bool many_logits = false;
+    watch w = {jobs, n_jobs, false, oa__clock_ns(), 0};
+    for (size_t i = 0; i < n_jobs; i++) {
+        oa__job *job = &jobs[i];
+        if (!is_open(job)) continue;
+        sh = job->s->shared;
+        n_left += job->total - job->next;
+        n_logits++;
+        if (job->logits) {
+            many_logits = true;
+            n_logits += job->total - job->logits_from;
+        }
+        if (job->progress && job->progress->fn) w.active = true;
+    }
+    if (n_left == 0) return OA_OK;
+    if (w.active) OA__TRY(ask(&w));
+
+    bool adapt;
+    size_t limit = choose_rows(&w, sh, many_logits, &adapt);
+    oa__bench *bench = NULL;
+    int rc = OA_OK;
+    while (n_left > 0) {
+        const size_t n_want = n_left < limit ? n_left : limit;
+        if (!bench) {
+            OA__TRY(oa__shared_take_bench(&bench, sh, n_want, 1,
+                                          n_logits < n_want ? n_logits : n_want));
+        }
+        const size_t n_max = bench->n_rows < limit ? bench->n_rows : limit;
+        uint32_t kv_type = 0;
+        for (size_t i = n_jobs; i-- > 0;) {
+            if (is_open(&jobs[i])) kv_type = jobs[i].s->kv_type;
+        }
+        const size_t n_rows = gather(jobs, n_jobs, bench->rows, n_max, kv_type);
+        w.gap_ns = 0;
+        w.last_ns = oa__clock_ns();
+        rc = oa__model_forward(sh->model, bench->work, kv_type, bench->rows, n_rows,
+                               w.active ? ask : NULL, &w);
+        if (rc < 0) break;
+        advance(jobs, n_jobs, n_rows, kv_type);
+        n_left -= n_rows;
+        if (w.active) {
+            rc = ask(&w);
+            if (rc < 0) break;
+        }
+        if (adapt && n_left > 0) {
+            adapt_rows(sh, &w, n_rows, limit);
+            const size_t next = choose_rows(&w, sh, many_logits, &adapt);
+            if (next > limit && n_left > limit) {
+                oa__shared_give_bench(sh, bench);
+                bench = NULL;
+            }
+            limit = next;
+        }
+    }
+    oa__shared_give_bench(sh, bench);
+    if (rc < 0) return rc;
+    for (size_t i = 0; i < n_jobs; i++) {
+        oa__job *job = &jobs[i];
+        if (job->status != OA_OK || !job->logits) continue;
+        const size_t n_vocab = oa__model_n_vocab(job->s->model);
+        float *last = job->logits + (job->total - 1 - job->logits_from) * n_vocab;
+        for (size_t k = 0; k < n_vocab; k++) last[k] = job->s->logits[k];
+    }
+    return OA_OK;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One answer: the logits of the tiny model hash to the numbers below on every tier that this
+ * machine has, with 1 to 3 threads, in passes of any length, alone or among strangers. The model
+ * holds every weight type. When a kernel's definition is changed on purpose, run with -v and write
+ * the new numbers here.
+ */
+#include "model/model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { N_IDS = 100, N_PAGES = (N_IDS + OA__KV_PAGE - 1) / OA__KV_PAGE, N_SEQS = 3 };
+
+static const uint64_t frozen[] = {
+    [OA_KV_F16] = 0xad6508e3573b5530,
+    [OA_KV_F32] = 0x7619429edfc6acf5,
+};
+
+static bool verbose;
+static int32_t ids[N_SEQS][N_IDS];
+
+typedef struct sequence {
+    void *pages[N_PAGES];
+    float *logits; /* (N_IDS, n_vocab) */
+} sequence;
+
+static oa_model *open_tiny(uint32_t cpu, uint32_t n_threads)
+{
+    const char *source = getenv("OA_TEST_SOURCE");
+    char path[4096];
+    snprintf(path, sizeof path, "%s/tests/golden/tiny.gguf", source ? source : ".");
+    oa_model_opts opts = OA_MODEL_OPTS_INIT;
+    opts.cpu = cpu;
+    opts.n_threads = n_threads;
+    oa_model *m;
+    const int rc = oa_model_open(&m, path, &opts);
+    if (rc == OA_EUNSUPPORTED && cpu != OA_CPU_C) return NULL;
+    if (rc != OA_OK) print_error("%s\n", oa_error_last());
+    assert_int_equal(rc, OA_OK);
+    return m;
+}
+
+static void make_ids(const oa_model *m)
+{
+    oa__random r;
+    oa__random_seed(&r, 1);
+    for (int s = 0; s < N_SEQS; s++) {
+        for (int i = 0; i < N_IDS; i++) {
+            ids[s][i] = (int32_t)oa__random_below(&r, oa__model_n_vocab(m));
+        }
+    }
+}
+
+static void sequence_new(sequence *s, const oa_model *m, uint32_t kv_type)
+{
+    for (int i = 0; i < N_PAGES; i++) {
+        s->pages[i] = oa__alloc(NULL, oa__model_page_size(m, kv_type));
+        assert_non_null(s->pages[i]);
+        /* What a page held before must not show. */
+        memset(s->pages[i], 0xff, oa__model_page_size(m, kv_type));
+    }
+    s->logits = oa__alloc_array(NULL, N_IDS, oa__model_n_vocab(m) * sizeof(float));
+    assert_non_null(s->logits);
+}
+
+static void sequence_free(sequence *s)
+{
+    for (int i = 0; i < N_PAGES; i++) oa__free(NULL, s->pages[i]);
+    oa__free(NULL, s->logits);
+}
+
+static uint64_t hash(const sequence *s, const oa_model *m)
+{
+    return oa__fnv1a(OA__FNV_BASIS, s->logits,
+                     N_IDS * (size_t)oa__model_n_vocab(m) * sizeof(float));
+}
+
+/* All tokens of one sequence in passes of n_rows. */
+static uint64_t run_alone(const oa_model *m, uint32_t kv_type, size_t n_rows)
+{
+    sequence s;
+    oa__work *work;
+    oa__row rows[N_IDS];
+    const size_t n_vocab = oa__model_n_vocab(m);
+    sequence_new(&s, m, kv_type);
+    assert_int_equal(oa__work_new(&work, m, n_rows, n_rows), OA_OK);
+    for (size_t at = 0; at < N_IDS; at += n_rows) {
+        const size_t n = N_IDS - at < n_rows ? N_IDS - at : n_rows;
+        for (size_t i = 0; i < n; i++) {
+            rows[i] = (oa__row){ids[0][at + i], (uint32_t)(at + i), s.pages,
+                                s.logits + (at + i) * n_vocab};
+        }
+        assert_int_equal(oa__model_forward(m, work, kv_type, rows, n, NULL, NULL), OA_OK);
+    }
+    const uint64_t h = hash(&s, m);
+    oa__work_free(work);
+    sequence_free(&s);
+    return h;
+}
+
+static void check_tier(uint32_t cpu)
+{
+    static const size_t chunks[] = {1, 3, 16, 33, N_IDS};
+    for (uint32_t n_threads = 1; n_threads <= 3; n_threads++) {
+        oa_model *m = open_tiny(cpu, n_threads);
+        if (m == NULL) {
+            print_message("# this machine lacks tier %u\n", cpu);
+            skip();
+        }
+        make_ids(m);
+        for (uint32_t kv_type = OA_KV_F16; kv_type <= OA_KV_F32; kv_type++) {
+            for (size_t i = 0; i < OA__ARRAY_LEN(chunks); i++) {
+                const uint64_t h = run_alone(m, kv_type, chunks[i]);
+                if (verbose || h != frozen[kv_type]) {
+                    print_message("# tier %u, %u threads, chunks of %zu, kv %u: 0x%016llx\n", cpu,
+                                  n_threads, chunks[i], kv_type, (unsigned long long)h);
+                }
+                if (!verbose) assert_true(h == frozen[kv_type]);
+            }
+        }
+        oa_model_free(m);
+    }
+}
+
+static void test_golden_forward__c(void **state)
+{
+    check_tier(OA_CPU_C);
+}
+
+static void test_golden_forward__avx2(void **state)
+{
+    check_tier(OA_CPU_AVX2);
+}
+
+static void test_golden_forward__avx512vnni(void **state)
+{
+    check_tier(OA_CPU_AVX512VNNI);
+}
+
+/* Three sequences advance in one pass by different steps; the first must not notice. */
+static void test_golden_forward__among_strangers(void **state)
+{
+    oa_model *m = open_tiny(OA_CPU_BEST, 2);
+    const size_t n_vocab = oa__model_n_vocab(m);
+    sequence s[N_SEQS];
+    size_t at[N_SEQS] = {0};
+    oa__work *work;
+    oa__row rows[N_SEQS * 16];
+    make_ids(m);
+    for (int i = 0; i < N_SEQS; i++) sequence_new(&s[i], m, OA_KV_F16);
+    assert_int_equal(oa__work_new(&work, m, N_SEQS * 16, N_SEQS * 16), OA_OK);
+    for (int pass = 0; at[0] < N_IDS; pass++) {
+        size_t n = 0;
+        for (int i = 0; i < N_SEQS; i++) {
+            const int q = (i + pass) % N_SEQS; /* another order each time */
+            const size_t step = 1 + (size_t)(pass * 7 + q * 5) % 16;
+            for (size_t k = 0; k < step && at[q] < N_IDS; k++, at[q]++) {
+                rows[n++] = (oa__row){ids[q][at[q]], (uint32_t)at[q], s[q].pages,
+                                      s[q].logits + at[q] * n_vocab};
+            }
+        }
+        assert_int_equal(oa__model_forward(m, work, OA_KV_F16, rows, n, NULL, NULL), OA_OK);
+    }
+    if (!verbose) assert_true(hash(&s[0], m) == frozen[OA_KV_F16]);
+    oa__work_free(work);
+    for (int i = 0; i < N_SEQS; i++) sequence_free(&s[i]);
+    oa_model_free(m);
+}
+
+/* Logits that nobody asks for change nothing in those that somebody does. */
+static void test_golden_forward__few_logits(void **state)
+{
+    oa_model *m = open_tiny(OA_CPU_BEST, 2);
+    const size_t n_vocab = oa__model_n_vocab(m);
+    sequence all, few;
+    oa__work *work;
+    oa__row rows[N_IDS];
+    make_ids(m);
+    sequence_new(&all, m, OA_KV_F16);
+    sequence_new(&few, m, OA_KV_F16);
+    assert_int_equal(oa__work_new(&work, m, N_IDS, N_IDS), OA_OK);
+    for (size_t i = 0; i < N_IDS; i++) {
+        rows[i] = (oa__row){ids[0][i], (uint32_t)i, all.pages, all.logits + i * n_vocab};
+    }
+    assert_int_equal(oa__model_forward(m, work, OA_KV_F16, rows, N_IDS, NULL, NULL), OA_OK);
+    static const size_t wanted[] = {0, 2, 3, 31, 32, 64, 98, 99};
+    for (size_t i = 0; i < N_IDS; i++) {
+        rows[i].pages = few.pages;
+        rows[i].logits = NULL;
+    }
+    for (size_t i = 0; i < OA__ARRAY_LEN(wanted); i++) {
+        rows[wanted[i]].logits = few.logits + wanted[i] * n_vocab;
+    }
+    assert_int_equal(oa__model_forward(m, work, OA_KV_F16, rows, N_IDS, NULL, NULL), OA_OK);
+    for (size_t i = 0; i < OA__ARRAY_LEN(wanted); i++) {
+        assert_memory_equal(few.logits + wanted[i] * n_vocab, all.logits + wanted[i] * n_vocab,
+                            n_vocab * sizeof(float));
+    }
+    /* No logits at all: the pages are the same. */
+    for (size_t i = 0; i < N_IDS; i++) rows[i].logits = NULL;
+    assert_int_equal(oa__model_forward(m, work, OA_KV_F16, rows, N_IDS, NULL, NULL), OA_OK);
+    for (int i = 0; i < N_PAGES; i++) {
+        assert_memory_equal(few.pages[i], all.pages[i], oa__model_page_size(m, OA_KV_F16));
+    }
+    oa__work_free(work);
+    sequence_free(&all);
+    sequence_free(&few);
+    oa_model_free(m);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden_forward__c),
+        cmocka_unit_test(test_golden_forward__avx2),
+        cmocka_unit_test(test_golden_forward__avx512vnni),
+        cmocka_unit_test(test_golden_forward__among_strangers),
+        cmocka_unit_test(test_golden_forward__few_logits),
+    };
+    verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
+    return cmocka_run_group_tests_name("golden_forward", tests, NULL, NULL);
+}
