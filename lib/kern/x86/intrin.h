@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Intrinsics; a test builds the AVX-512 sources with SIMDe in their place. */
+#ifndef OA_KERN_X86_INTRIN_H
+#define OA_KERN_X86_INTRIN_H
+
+#include "kern/kern.h"
+
+#include <math.h>
+#include <string.h>
+
+#ifdef OA_SIMDE
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx2.h>
+#include <simde/x86/avx512.h>
+#include <simde/x86/f16c.h>
+#include <simde/x86/fma.h>
+#else
+#include <immintrin.h>
+#endif
+
+/* Tiles are functions with constant arguments, expanded where they are called. */
+#define OA__TILE static inline __attribute__((always_inline))
+
+#if defined(__clang__)
+#define OA__UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define OA__UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* The four int8 activations that meet a line of weights. */
+static inline int32_t oa__load_quad(const int8_t *q)
+{
+    int32_t v;
+    memcpy(&v, q, sizeof v);
+    return v;
+}
+
+#endif
