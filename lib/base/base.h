@@ -258,7 +258,7 @@ uint64_t oa__random_os(void);                         /* from the system, for de
 double oa__math_exp(double x);
 double oa__math_log(double x);
 double oa__math_pow(double x, double y); /* x > 0 */
-double oa__math_sin(double x);           /* |x| < 2^40, Payne-Hanek not needed below 2^20; see math.c */
+double oa__math_sin(double x);           /* |x| < 2^40, else NaN */
 double oa__math_cos(double x);
 
 /* IEEE half and bfloat conversions, round to nearest even, NaN kept quiet. Same bits as F16C. */

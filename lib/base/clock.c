@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base_priv.h"
+#include "base/base_priv.h"
 
 #include <time.h>
 

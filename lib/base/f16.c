@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Half and bfloat conversions on the bits; what VCVTPH2PS and VCVTPS2PH give, NaNs included. */
-#include "base_priv.h"
+#include "base/base_priv.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * A file appears whole or not at all: the bytes go into "<path>.<random>.part" in the same folder,
  * reach the disk, take the name, and the folder's entry reaches the disk.
  */
-#include "base_priv.h"
+#include "base/base_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A mutex of one word: 0 open, 1 taken, 2 taken and perhaps somebody sleeps. */
-#include "base_priv.h"
+#include "base/base_priv.h"
 
 #include <limits.h>
 #include <linux/futex.h>

@@ -7,7 +7,7 @@
  * that is long enough for its rounding to be the only error, and puts the parts together. The
  * constants are numbers of mathematics split by their leading bits; no table is involved.
  */
-#include "base_priv.h"
+#include "base/base_priv.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
  * for. The account carries the whole of it. Under the address sanitizer the bytes outside the
  * caller's part are poisoned, so that an overrun shows at once.
  */
-#include "base_priv.h"
+#include "base/base_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers to text and back, the same under every locale and C library. */
-#include "base_priv.h"
+#include "base/base_priv.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rule is that of the Linux kernel's copy_struct_from_user(). */
-#include "base_priv.h"
+#include "base/base_priv.h"
 
 #include <string.h>
 

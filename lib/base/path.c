@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of files and what they hold as a whole. */
-#include "base_priv.h"
+#include "base/base_priv.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -16,7 +16,7 @@
  *        `n_sleeping` before looking at gen for the last time, so that an opener either is seen
  *        or wakes it.
  */
-#include "base_priv.h"
+#include "base/base_priv.h"
 
 #include <fenv.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UTF-8 as Unicode 15 defines it: table 3-7 (well-formed sequences) and, for what is broken, the
  * practice of "maximal subparts" of section 3.9. */
-#include "base_priv.h"
+#include "base/base_priv.h"
 
 /* Length that a lead byte announces and the range of the byte after it; 0 = no lead byte. */
 static size_t lead(uint8_t b, uint8_t *lo, uint8_t *hi)

@@ -69,7 +69,8 @@ int oa__gguf_array_len(const oa__gguf *g, const char *key, uint32_t elem_type, s
 /* Element type of an array; OA_ENOTFOUND, OA_EFORMAT. */
 int oa__gguf_array_type(const oa__gguf *g, const char *key, uint32_t *elem_type, size_t *n);
 /* Copy all n elements of a number array, n as reported by array_len. */
-int oa__gguf_array_copy(const oa__gguf *g, const char *key, uint32_t elem_type, void *out, size_t n);
+int oa__gguf_array_copy(const oa__gguf *g, const char *key, uint32_t elem_type, void *out,
+                        size_t n);
 /* Walk a string array: start with it zeroed except key, then call until it returns false. */
 typedef struct oa__gguf_strings {
     const uint8_t *at;

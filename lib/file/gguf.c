@@ -236,8 +236,9 @@ static int read_magic(oa__gguf *g, oa__gguf_cursor *c)
         return oa__err(OA_EVERSION, "gguf file in big-endian byte order, want little-endian");
     }
     if (memcmp(c->at, "GGUF", 4) != 0) {
-        return oa__err(OA_EFORMAT, "not a gguf file: begins with %02x %02x %02x %02x, want \"GGUF\"",
-                       c->at[0], c->at[1], c->at[2], c->at[3]);
+        return oa__err(OA_EFORMAT,
+                       "not a gguf file: begins with %02x %02x %02x %02x, want \"GGUF\"", c->at[0],
+                       c->at[1], c->at[2], c->at[3]);
     }
     if (version != 2 && version != 3) {
         return oa__err(OA_EVERSION, "gguf version %llu, want 2 or 3", (unsigned long long)version);

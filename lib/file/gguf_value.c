@@ -169,7 +169,7 @@ int oa__gguf_str(const oa__gguf *g, const char *key, const char **text, size_t *
     return OA_OK;
 }
 
-/* --- arrays ------------------------------------------------------------------------------------ */
+/* --- arrays ---------------------------------------------------------------------------------- */
 
 int oa__gguf_array_type(const oa__gguf *g, const char *key, uint32_t *elem_type, size_t *n)
 {
@@ -233,7 +233,7 @@ bool oa__gguf_strings_next(oa__gguf_strings *it)
     return true;
 }
 
-/* --- as text ------------------------------------------------------------------------------------ */
+/* --- as text ---------------------------------------------------------------------------------- */
 
 /* The double with the fewest decimal digits that rounds to the float v, so that 1e-5f is written
  * 1e-05. Powers of ten up to 10^22 are exact, so one rounded division or product decides. */

@@ -10,9 +10,9 @@
  */
 #include "kern/kern_c.h"
 
-#include <assert.h>
 #include <math.h>
 
+#include "base/base.h"
 #include "kern/expf.h"
 #include "kern/half.h"
 #include "kern/sum.h"
@@ -25,7 +25,7 @@ static inline float load(const void *page, size_t i, bool f32)
 void oa__kv_store_c(void *k_page, void *v_page, const float *k, const float *v, size_t d,
                     size_t slot, bool f32)
 {
-    assert(slot < OA__KV_PAGE);
+    oa__assert(slot < OA__KV_PAGE);
     for (size_t i = 0; i < d; i++)
         if (f32) {
             ((float *)k_page)[i * OA__KV_PAGE + slot] = k[i];
@@ -39,12 +39,12 @@ void oa__kv_store_c(void *k_page, void *v_page, const float *k, const float *v, 
 void oa__attn_page_c(float *o, float *ml, const float *q, size_t n_q, size_t d,
                      const void *k_page, const void *v_page, const uint32_t *n_valid, bool f32)
 {
-    assert(d % 8 == 0 && d <= 512);
+    oa__assert(d % 8 == 0 && d <= 512);
     for (size_t t = 0; t < n_q; t++, o += d, q += d, ml += 2) {
         const size_t n = n_valid[t];
         float p[OA__KV_PAGE] = {0}, lane[16];
         if (n == 0) continue;
-        assert(n <= OA__KV_PAGE);
+        oa__assert(n <= OA__KV_PAGE);
         for (size_t i = 0; i < d; i++)
             for (size_t j = 0; j < n; j++)
                 p[j] = fmaf(q[i], load(k_page, i * OA__KV_PAGE + j, f32), p[j]);

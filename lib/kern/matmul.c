@@ -12,9 +12,9 @@
  */
 #include "kern/kern_c.h"
 
-#include <assert.h>
 #include <math.h>
 
+#include "base/base.h"
 #include "kern/unpack.h"
 
 #define TOKENS 256
@@ -86,7 +86,7 @@ static void panel_packed(panel *p, uint32_t type, const void *group, size_t cols
         break;
     }
     default:
-        assert(!"no packed type");
+        oa__assert(!"no packed type");
     }
 }
 
@@ -156,7 +156,7 @@ void oa__matmul_quant_c(const oa__kern *k, const oa__mm_args *a, size_t g_begin,
     const oa__type_shape *s = oa__kern_shape(a->type);
     panel *p = a->scratch;
     (void)k;
-    assert(a->k % s->block == 0 && a->acts->k == a->k);
+    oa__assert(a->k % s->block == 0 && a->acts->k == a->k);
 
     for (size_t g = g_begin; g < g_end; g++)
         for (size_t t0 = 0; t0 < a->n_tokens; t0 += TOKENS) {

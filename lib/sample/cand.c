@@ -134,7 +134,8 @@ int oa__run_list(oa__run *r)
     if (r->listed) return OA_OK;
     OA__TRY(need(s, (void **)&s->cand, &s->cand_cap, r->n, sizeof *s->cand));
     r->c = s->cand;
-    for (size_t i = 0; i < r->n; i++) r->c[i] = make(r->dense ? s->val[i] : (double)r->logits[i], i);
+    for (size_t i = 0; i < r->n; i++)
+        r->c[i] = make(r->dense ? s->val[i] : (double)r->logits[i], i);
     r->n_c = r->n;
     r->n_sorted = 0;
     r->listed = true;

@@ -85,7 +85,8 @@ enum oa__stage {
     OA__N_STAGES
 };
 
-/* "top_k;top_p" to stages; OA_EINVAL for an unknown or repeated one. Spaces around names are fine. */
+/* "top_k;top_p" to stages; OA_EINVAL for an unknown or repeated one. Blanks round names are fine.
+ */
 int oa__stages_parse(const char *text, uint8_t order[OA__N_STAGES], uint32_t *n_order);
 
 /* --- the handle (sampler.c) ------------------------------------------------------------------ */
@@ -164,7 +165,7 @@ double oa__cand_max(const oa__run *r);      /* largest v; n_c >= 1 */
 /* Set every w to exp(v - max) and return their sum, added in the order of the list. */
 double oa__cand_softmax(oa__run *r);
 
-/* --- stages (stages.c, history.c) -------------------------------------------------------------- */
+/* --- stages (stages.c, history.c) ------------------------------------------------------------ */
 
 int oa__stage_run(oa__run *r, enum oa__stage stage); /* does nothing when its parameter is off */
 int oa__stage_penalties(oa__run *r);

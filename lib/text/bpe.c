@@ -8,7 +8,7 @@
  * token vanishes before merging, as the reference implementation has it; SmolLM2's vocabulary,
  * for example, lacks six control characters.
  */
-#include "merge.h"
+#include "text/merge.h"
 
 static bool is_printable(unsigned b)
 {

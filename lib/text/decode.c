@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From ids to the bytes that they spell. */
-#include "vocab_priv.h"
+#include "text/vocab_priv.h"
 
 int oa__vocab_decode(const oa__vocab *v, const int32_t *ids, size_t n, bool special, bool at_start,
                      oa__str *out)

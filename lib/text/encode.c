@@ -2,7 +2,7 @@
 /* From a text to ids: cleaning, cutting at special tokens, and the ids at both ends. */
 #include <openassistant/model.h>
 
-#include "vocab_priv.h"
+#include "text/vocab_priv.h"
 
 /* A text without broken bytes and without guards. */
 typedef struct clean {

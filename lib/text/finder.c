@@ -7,7 +7,7 @@
  * end. The caller then walks forwards and takes the leftmost match each time, which is the rule
  * "leftmost, then longest" in linear time whatever the tokens are.
  */
-#include "vocab_priv.h"
+#include "text/vocab_priv.h"
 
 static uint32_t child(const oa__finder *f, uint32_t node, uint8_t byte)
 {

@@ -8,7 +8,7 @@
  * with the end of a token, and one before the last character of content that ends with the
  * beginning of one (not behind it, where it would stop the template's own token that follows).
  */
-#include "vocab_priv.h"
+#include "text/vocab_priv.h"
 
 static int drop_guards(const char *text, size_t len, oa__str *out)
 {

@@ -11,7 +11,7 @@
 #ifndef OA_TEXT_MERGE_H
 #define OA_TEXT_MERGE_H
 
-#include "vocab_priv.h"
+#include "text/vocab_priv.h"
 
 enum { OA__MERGE_SHORT = 48 }; /* symbols of a short word at most */
 

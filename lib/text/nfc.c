@@ -7,7 +7,7 @@
  */
 #include <utf8proc.h>
 
-#include "vocab_priv.h"
+#include "text/vocab_priv.h"
 
 bool oa__nfc_is_trivial(const char *text, size_t len)
 {

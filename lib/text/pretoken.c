@@ -13,7 +13,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#include "vocab_priv.h"
+#include "text/vocab_priv.h"
 
 enum {
     CLASS_LETTER = 0x80,

@@ -5,7 +5,7 @@
  * first, of equal ones the leftmost. What is no token in the end is spelled by byte tokens, or by
  * one unknown token when a byte token is missing.
  */
-#include "merge.h"
+#include "text/merge.h"
 
 #include <stdlib.h>
 

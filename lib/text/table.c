@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hash tables with open addressing, made once and then only read. At most half full. */
-#include "vocab_priv.h"
+#include "text/vocab_priv.h"
 
 __extension__ typedef unsigned __int128 u128;
 

@@ -126,8 +126,8 @@ typedef struct oa__render_args {
 } oa__render_args;
 
 /* Parse and render in one go; line numbers of errors count from 1 ("chat template line 3: ..."). */
-int oa__template_render(oa__mem *mem, const char *text, size_t text_len, const oa__render_args *args,
-                        oa__str *out);
+int oa__template_render(oa__mem *mem, const char *text, size_t text_len,
+                        const oa__render_args *args, oa__str *out);
 /* Parse only: OA_OK or OA_ETEMPLATE. */
 int oa__template_check(oa__mem *mem, const char *text, size_t text_len);
 

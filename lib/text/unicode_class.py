@@ -43,9 +43,10 @@ def write(path16, path17):
     assert len(blocks) <= 256
     out = ["/* SPDX-License-Identifier: Apache-2.0 */",
            "/* Written by unicode_class.py; do not edit. Classes of code points after Unicode 16:",
-           " * 0 other, 1 letter, 2 number, 3 white space, 4 number since Unicode 17. Code points past",
+           " * 0 other, 1 letter, 2 number, 3 white space, 4 number since Unicode 17. Code points "
+            "past",
            " * the last block are other. */",
-           '#include "vocab_priv.h"', "",
+           '#include "text/vocab_priv.h"', "",
            f"const uint16_t oa__unicode_n_blocks = {last};", "",
            f"/* Block of each {BLOCK} code points. */",
            f"const uint8_t oa__unicode_index[{last}] = {{"]
@@ -54,7 +55,7 @@ def write(path16, path17):
         for i in range(0, len(values), per_row):
             out.append("    " + " ".join(fmt % v + "," for v in values[i:i + per_row]))
 
-    rows(index, "%d", 20)
+    rows(index, "%d", 19)
     out += ["};", "", "/* Two code points per byte, the lower one in the lower half. */",
             f"const uint8_t oa__unicode_block[{len(blocks)}][{BLOCK // 2}] = {{"]
     for block in blocks:

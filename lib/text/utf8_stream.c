@@ -4,7 +4,7 @@
  * most; what turns out to be broken becomes U+FFFD, one per maximal part, so that the sum of all
  * pieces is what decoding the whole at once would give.
  */
-#include "vocab_priv.h"
+#include "text/vocab_priv.h"
 
 static int add_char(oa__str *out, const char *bytes, size_t size, uint32_t cp)
 {

@@ -13,7 +13,7 @@
  *   no byte tokens         BPE: OA_EFORMAT; SPM: OA_EFORMAT unless there is an unknown token
  *   token text no UTF-8    kept and spelled as it is, never found in a text
  */
-#include "vocab_priv.h"
+#include "text/vocab_priv.h"
 
 #include <stdio.h>
 

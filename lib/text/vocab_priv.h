@@ -36,7 +36,7 @@ static inline unsigned oa__unicode_class(uint32_t cp)
     return oa__unicode_block[oa__unicode_index[b]][(cp & 127) >> 1] >> ((cp & 1) * 4) & 15;
 }
 
-/* --- tables (table.c) -------------------------------------------------------------------------- */
+/* --- tables (table.c) ------------------------------------------------------------------------ */
 
 /* Strings to ids. The strings lie elsewhere: string k is base[off[k] .. off[k + 1]). The hash is
  * keyed, so that nobody can write a file whose tokens all collide. */
@@ -89,7 +89,7 @@ static inline uint32_t oa__pairtab_get(const oa__pairtab *t, int32_t left, int32
     }
 }
 
-/* --- finding tokens in a text (finder.c) ------------------------------------------------------- */
+/* --- finding tokens in a text (finder.c) ----------------------------------------------------- */
 
 /* An Aho-Corasick automaton over tokens. */
 typedef struct oa__finder {
@@ -127,7 +127,7 @@ int oa__finder_scan(const oa__finder *f, oa__mem *mem, const char *text, size_t 
  * beginning (end) of a token, whole tokens included. */
 bool oa__finder_touches(const oa__finder *f, const char *text, size_t len);
 
-/* --- cutting into words (pretoken.c) ----------------------------------------------------------- */
+/* --- cutting into words (pretoken.c) --------------------------------------------------------- */
 
 typedef struct oa__pretoken oa__pretoken;
 
@@ -152,12 +152,13 @@ typedef struct oa__words {
     bool no_jit;
 } oa__words;
 
-int oa__words_begin(oa__words *w, const oa__pretoken *p, oa__mem *mem, const char *text, size_t len);
+int oa__words_begin(oa__words *w, const oa__pretoken *p, oa__mem *mem, const char *text,
+                    size_t len);
 /* 1 and a word, 0 at the end, or an error. */
 int oa__words_next(oa__words *w, const char **word, size_t *len);
 void oa__words_end(oa__words *w);
 
-/* --- vocabulary -------------------------------------------------------------------------------- */
+/* --- vocabulary ------------------------------------------------------------------------------ */
 
 enum {
     OA__TOKEN_END = 1,   /* ends a generation */
@@ -213,7 +214,7 @@ static inline bool oa__vocab_is_plain(const oa__vocab *v, int32_t id)
            v->types[id] == OA__TOKEN_UNUSED;
 }
 
-/* --- encoding ---------------------------------------------------------------------------------- */
+/* --- encoding -------------------------------------------------------------------------------- */
 
 /* One symbol of a long word. */
 typedef struct oa__sym {

@@ -58,7 +58,8 @@ static build right_file(uint32_t version)
     build_key(&b, "v.i64", I64), build_int(&b, (uint64_t)INT64_MIN, 8);
     build_key(&b, "v.f64", F64), build_int(&b, 0x3fb999999999999a, 8);
     build_key(&b, "v.empty", STRING), build_str(&b, "");
-    build_array(&b, "a.str", STRING, 3), build_str(&b, "one"), build_str(&b, ""), build_str(&b, "three");
+    build_array(&b, "a.str", STRING, 3), build_str(&b, "one"), build_str(&b, ""),
+        build_str(&b, "three");
     build_array(&b, "a.f32", F32, 2), build_f32(&b, 0.5f), build_f32(&b, -2.0f);
     build_array(&b, "a.i32", I32, 0);
     build_array(&b, "a.bool", BOOL, 2), build_int(&b, 0x0001, 2);
@@ -221,7 +222,8 @@ static void test_file_gguf__absurd_counts(void **state)
         build_str(&b, "fine"), build_int(&b, n, 8), build_bytes(&b, "x", 1);
         expect(&b, OA_EFORMAT, "a string of an array");
         /* Tensor name, dimensions, offset. */
-        build_head(&b, 3, 1, 0), build_int(&b, n, 8), build_bytes(&b, "nnnnnnnnnnnnnnnnnnnnnnnnnnn", 27);
+        build_head(&b, 3, 1, 0), build_int(&b, n, 8),
+            build_bytes(&b, "nnnnnnnnnnnnnnnnnnnnnnnnnnn", 27);
         expect(&b, OA_EFORMAT, "tensor name");
         build_head(&b, 3, 1, 0), build_tensor(&b, "w", 2, (uint64_t[]){n, n}, 0, 0);
         build_pad(&b, 32);
@@ -340,7 +342,8 @@ static void test_file_gguf__metadata(void **state)
     }
     static const uint32_t wrong[] = {0, 1, 4, 33, 48, 0x20000, 1u << 30, 1u << 31, UINT32_MAX};
     for (size_t i = 0; i < OA__ARRAY_LEN(wrong); i++) {
-        build_head(&b, 3, 0, 1), build_key(&b, "general.alignment", U32), build_int(&b, wrong[i], 4);
+        build_head(&b, 3, 0, 1), build_key(&b, "general.alignment", U32),
+            build_int(&b, wrong[i], 4);
         expect(&b, OA_EFORMAT, "power of two");
     }
 }

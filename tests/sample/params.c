@@ -115,7 +115,8 @@ static void test_sample_params__text(void **state)
     check_text(s, "seed", "9007199254740992");
     assert_int_equal(oa_sampler_set(s, "repeat_last_n", -1), OA_OK);
     check_text(s, "repeat_last_n", "-1");
-    const char *const bad[] = {"", "x", "0,7", "0.7 ", " 0.7", "nan", "inf", "1e400", "0x1", "0.7f"};
+    const char *const bad[] = {"",    "x",   "0,7",   "0.7 ", " 0.7",
+                               "nan", "inf", "1e400", "0x1",  "0.7f"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(oa_sampler_set_text(s, "temperature", bad[i]), OA_EINVAL);
     assert_int_equal(oa_sampler_set_text(s, "mirostat", "1"), OA_EINVAL);

@@ -43,7 +43,7 @@ int main(int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "-s") == 0) flags |= OA_TOKENIZE_SPECIAL;
         if (strcmp(argv[i], "-p") == 0 && i + 1 < argc) pattern = argv[++i];
-        if (strcmp(argv[i], "-b") == 0 && i + 1 < argc) repeats = atoi(argv[++i]);
+        if (strcmp(argv[i], "-b") == 0 && i + 1 < argc) repeats = (int)strtol(argv[++i], NULL, 10);
     }
     if (argc < 2) return 2;
     oa__vocab *v;
