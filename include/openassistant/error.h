@@ -3,7 +3,7 @@
  * @file error.h
  * Error codes, and the text that goes with the last one.
  *
- * Every function that can fail returns `int`: #OA_OK, or one of the negative codes below. The
+ * Every function that can fail returns `int`: OA_OK, or one of the negative codes below. The
  * numbers are pinned for ever. The place in the library that knows the reason writes one line of
  * text, which oa_error_last() returns to the thread that made the call. docs/errors.md explains
  * each code with an example.
@@ -37,9 +37,11 @@
 
 /** The codes as constants OA_OK, OA_EINVAL, ... */
 enum oa_error {
+/** @cond */
 #define OA_ERROR_ENUM(name, number, text) OA_##name = (number),
     OA_ERROR_MAP(OA_ERROR_ENUM)
 #undef OA_ERROR_ENUM
+/** @endcond */
 };
 
 #ifdef __cplusplus

@@ -71,7 +71,7 @@ typedef struct oa_model_info {
     const char *cpu;          /**< the tier in use, for example "avx2" */
     uint64_t n_params;        /**< number of weights */
     uint64_t file_size;       /**< bytes */
-    uint64_t weights_size;    /**< bytes of memory that the weights take once loaded */
+    uint64_t weights_size;    /**< bytes of memory that the weights take; 0 when none are loaded */
     uint32_t n_layers;        /**< decoder layers */
     uint32_t d_model;         /**< width of the residual stream */
     uint32_t d_ff;            /**< width of the feed-forward layer */
@@ -88,13 +88,15 @@ typedef struct oa_model_info {
     int32_t pad_id;           /**< padding; -1 when there is none */
     uint32_t add_bos;         /**< 1 when oa_model_tokenize() puts bos_id in front */
     uint32_t add_eos;         /**< 1 when oa_model_tokenize() puts eos_id at the end */
+    const char *types;        /**< number of tensors of each type, the type with the most weights
+                                   first, for example "Q4_1 211, F32 61" */
 } oa_model_info;
 
 /** An info struct to be filled. */
 #define OA_MODEL_INFO_INIT                                                                         \
     {                                                                                              \
         sizeof(oa_model_info), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0,   \
-            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                  \
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL                                            \
     }
 
 /** Element types of the key/value cache. */

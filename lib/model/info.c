@@ -37,6 +37,7 @@ int oa_model_get_info(const oa_model *model, oa_model_info *info)
         .pad_id = model->pad_id,
         .add_bos = model->add_bos,
         .add_eos = model->add_eos,
+        .types = model->types_text ? model->types_text : "",
     };
     return oa__opts_write(info, &full, sizeof full, sizeof full);
 }

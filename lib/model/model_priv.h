@@ -99,6 +99,7 @@ struct oa_model {
     bool has_weights;
     bool tied;            /* the output matrix is the embedding's */
     const char *type_name; /* commonest weight type */
+    char *types_text;      /* all of them, with counts; may be NULL */
     uint64_t n_params, weights_size;
     uint64_t reserved;    /* bytes of mapped weights charged to mem */
     const oa__gguf_tensor *embd;
@@ -112,6 +113,9 @@ struct oa_model {
     void *shared;
     void (*shared_drop)(void *);
 };
+
+/* Count the file's tensors: n_params, type_name, types_text (count.c). */
+int oa__model_count(oa_model *m);
 
 /* --- parts of opening ----------------------------------------------------------------------- */
 

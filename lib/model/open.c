@@ -40,6 +40,7 @@ static void free_model(oa_model *m)
     oa__vocab_free(m->vocab);
     oa__pool_free(m->pool);
     oa__gguf_free(m->gguf);
+    oa__free(&m->mem, m->types_text);
     oa__free(&m->mem, m->template_text);
     oa__free(&m->mem, m->license);
     oa__free(&m->mem, m->name);
@@ -117,6 +118,7 @@ static int read_header(oa_model *m, uint32_t flags, bool header_only)
     if (!vocab_only) OA__TRY(oa__hparams_check(&m->hp, m->arch->name));
     OA__TRY(oa__model_read_vocab(m));
     m->hp.n_vocab = (uint32_t)oa__vocab_size(m->vocab);
+    OA__TRY(oa__model_count(m));
     return vocab_only ? OA_OK : oa__weights_plan(m);
 }
 

@@ -83,6 +83,8 @@ def check_imports(root, library):
 def check_layout(root):
     asserted = (root / "tests/abi/layout.c").read_text()
     for path in sorted((root / "include/openassistant").glob("*.h")):
+        if path.name == "experimental.h":
+            continue  # outside the promise
         code = style.without_noise(path.read_text())
         for struct in re.finditer(r"typedef struct (\w+) \{(.*?)^\} \w+;", code, re.S | re.M):
             name = struct[1]

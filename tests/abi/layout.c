@@ -74,7 +74,7 @@ AT(oa_model_opts, progress_fn, 48);
 AT(oa_model_opts, progress_user, 56);
 AT(oa_model_opts, allocator, 64);
 
-SIZE(oa_model_info, 160);
+SIZE(oa_model_info, 168);
 AT(oa_model_info, size, 0);
 AT(oa_model_info, path, 8);
 AT(oa_model_info, architecture, 16);
@@ -103,6 +103,7 @@ AT(oa_model_info, unk_id, 144);
 AT(oa_model_info, pad_id, 148);
 AT(oa_model_info, add_bos, 152);
 AT(oa_model_info, add_eos, 156);
+AT(oa_model_info, types, 160);
 
 SIZE(oa_memory_estimate, 40);
 AT(oa_memory_estimate, size, 0);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The walls of the machine, measured with a model's own threads and kernels. */
+#include <openassistant/experimental.h>
+
+#include "kern/kern.h"
+#include "model/model_priv.h"
+
+#define READ_SIZE ((size_t)128 << 20) /* well beyond the caches, so that memory is what is read */
+#define READ_TASK ((size_t)1 << 20)
+#define N_TRIES 3
+#define INT8_NS 20000000u /* wanted length of one try */
+
+typedef struct peak_job {
+    const oa__kern *kern;
+    const uint8_t *data;
+    uint64_t n;
+    _Atomic uint64_t done; /* multiply-adds; or what depends on the bytes that were read */
+} peak_job;
+
+static void read_task(void *arg, size_t task, uint32_t worker)
+{
+    peak_job *job = arg;
+    (void)worker;
+    atomic_fetch_add(&job->done, job->kern->peak_read(job->data + task * READ_TASK, READ_TASK));
+}
+
+static void int8_task(void *arg, size_t task, uint32_t worker)
+{
+    peak_job *job = arg;
+    (void)task, (void)worker;
+    atomic_fetch_add(&job->done, job->kern->peak_int8(job->n));
+}
+
+static int measure_read(const oa_model *m, uint8_t *data, oa__progress *progress, double *gbs)
+{
+    peak_job job = {.kern = m->kern, .data = data};
+    for (unsigned i = 0; i <= N_TRIES; i++) {
+        OA__TRY(oa__progress_poll(progress, i));
+        uint64_t start = oa__clock_ns();
+        oa__pool_run(m->pool, read_task, &job, READ_SIZE / READ_TASK);
+        uint64_t took = oa__clock_ns() - start;
+        double speed = (double)READ_SIZE / (double)(took ? took : 1);
+        if (i && speed > *gbs) *gbs = speed; /* the first try wakes the threads */
+    }
+    return OA_OK;
+}
+
+static int measure_int8(const oa_model *m, oa__progress *progress, double *gops)
+{
+    /* Several tasks per thread, so that one that is interrupted does not hold up the rest. */
+    size_t n_tasks = (size_t)m->n_threads * 8;
+    peak_job job = {.kern = m->kern, .n = 1 << 12};
+    uint64_t took = 0;
+    for (;;) {
+        uint64_t start = oa__clock_ns();
+        oa__pool_run(m->pool, int8_task, &job, n_tasks);
+        took = oa__clock_ns() - start;
+        if (took >= INT8_NS / 4 || job.n >= (uint64_t)1 << 40) break;
+        job.n *= 2;
+    }
+    job.n *= took < INT8_NS ? INT8_NS / (took ? took : 1) + 1 : 1;
+    for (unsigned i = 0; i < N_TRIES; i++) {
+        OA__TRY(oa__progress_poll(progress, N_TRIES + 1 + i));
+        atomic_store(&job.done, 0);
+        uint64_t start = oa__clock_ns();
+        oa__pool_run(m->pool, int8_task, &job, n_tasks);
+        took = oa__clock_ns() - start;
+        double speed = (double)atomic_load(&job.done) / (double)(took ? took : 1);
+        if (speed > *gops) *gops = speed;
+    }
+    return OA_OK;
+}
+
+/* Count the weights that one token meets: all matrices, once. */
+static int count_work(const oa_model *m, oa_peaks *peaks)
+{
+    for (size_t i = 0; i < (size_t)m->hp.n_layers + 1; i++) {
+        const oa__weight *mats = i ? m->layers[i - 1].mats : m->mats;
+        for (size_t k = 0; k < (i ? (size_t)OA__N_LAYER_MATS : (size_t)OA__N_MODEL_MATS); k++) {
+            size_t row_size;
+            if (!mats[k].data) continue;
+            OA__TRY(oa__type_row_size(mats[k].type, mats[k].n_cols, &row_size));
+            peaks->token_bytes += (uint64_t)mats[k].n_rows * row_size;
+            peaks->token_macs += (uint64_t)mats[k].n_rows * mats[k].n_cols;
+        }
+    }
+    return OA_OK;
+}
+
+int oa_measure_peaks(oa_model *model, oa_peaks *peaks, oa_progress_fn progress_fn, void *user)
+{
+    if (!model || !peaks) return oa__err(OA_EINVAL, "model or peaks is NULL");
+    if (!model->has_weights)
+        return oa__err(OA_EINVAL, "the model was opened without weights, want them loaded");
+    oa_peaks full = OA_PEAKS_INIT;
+    oa__progress progress = {.fn = progress_fn, .user = user, .what = "peaks",
+                             .total = 2 * N_TRIES + 1};
+    OA__TRY(oa__opts_write(peaks, &full, sizeof(full), sizeof(full)));
+    OA__TRY(count_work(model, &full));
+    uint8_t *data = oa__alloc(&model->mem, READ_SIZE);
+    if (!data) return OA_ENOMEM;
+    /* Pages that were never written could all be the one page of zeros. */
+    for (size_t i = 0; i < READ_SIZE; i += 4096)
+        data[i] = (uint8_t)(i >> 12);
+    int rc = measure_read(model, data, &progress, &full.read_gbs);
+    oa__free(&model->mem, data);
+    OA__TRY(rc);
+    OA__TRY(measure_int8(model, &progress, &full.int8_gops));
+    OA__TRY(oa__progress_poll(&progress, progress.total));
+    return oa__opts_write(peaks, &full, sizeof(full), sizeof(full));
+}
