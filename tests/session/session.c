@@ -345,7 +345,7 @@ static void test_session_session__a_callback_cannot_change_its_session(void **st
     oa_session_free(s);
 }
 
-/* --- anything in any order -------------------------------------------------------------------------- */
+/* --- anything in any order -------------------------------------------------------------------- */
 
 /* Random calls on several sessions, each beside a plain list of what it should hold. */
 static void test_session_session__random_calls(void **state)
