@@ -63,7 +63,7 @@ static size_t n_pages_of(uint64_t n)
     return (size_t)((n + OA__PAGE_LEN - 1) / OA__PAGE_LEN);
 }
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 typedef struct saver {
     oa__file_out *file;
@@ -143,7 +143,7 @@ int oa_session_save(oa_session *session, const char *path)
     return rc;
 }
 
-/* --- reading --------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static int read_header(header *h, const oa__map *map)
 {

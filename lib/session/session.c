@@ -80,7 +80,7 @@ void oa__session_cut(oa_session *s, size_t n_ids)
     if (n_ids == 0) s->untrusted = false;
 }
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 int oa_session_new(oa_session **out, oa_model *model, const oa_session_opts *opts)
 {
@@ -181,7 +181,7 @@ fail:
     return rc;
 }
 
-/* --- computing ------------------------------------------------------------------------------------- */
+/* --- computing -------------------------------------------------------------------------------- */
 
 int oa__session_put_ids(oa_session *s, const int32_t *ids, size_t n_ids)
 {
@@ -303,7 +303,7 @@ static int catch_up(oa_session *s, oa__progress *p, uint64_t done)
     return OA_OK;
 }
 
-/* --- one token --------------------------------------------------------------------------------------- */
+/* --- one token -------------------------------------------------------------------------------- */
 
 int oa__session_pick(oa_session *s, oa_sampler *sampler, int32_t *id)
 {
@@ -350,7 +350,7 @@ int oa_session_step(oa_session *session, oa_sampler *sampler, int32_t *id)
     return rc;
 }
 
-/* --- reading -------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 int oa_session_get_ids(const oa_session *session, const int32_t **ids, size_t *n_ids)
 {

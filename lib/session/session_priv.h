@@ -32,7 +32,7 @@ typedef struct oa__cache oa__cache;
 typedef struct oa__node oa__node;
 typedef struct oa__shared oa__shared;
 
-/* --- pages (pages.c) ----------------------------------------------------------------------- */
+/* --- pages (pages.c) -------------------------------------------------------------------------- */
 
 /* A page is known by the address of its data, which is what a forward pass wants; the count sits
  * in front of it. Whoever holds a reference may read positions that are filled; only a sole
@@ -42,7 +42,7 @@ void oa__page_ref(void *page);
 void oa__page_drop(oa__mem *mem, void *page); /* NULL is fine */
 bool oa__page_is_shared(const void *page);
 
-/* --- the tree of shared pages (cache.c) ------------------------------------------------------ */
+/* --- the tree of shared pages (cache.c) ------------------------------------------------------- */
 
 int oa__cache_new(oa__cache **out, oa__mem *mem, const size_t page_size[OA__N_KV_TYPES],
                   uint64_t idle_max);
@@ -99,7 +99,7 @@ int oa__shared_take_bench(oa__bench **out, oa__shared *sh, size_t n_rows, size_t
                           size_t n_logits);
 void oa__shared_give_bench(oa__shared *sh, oa__bench *b);
 
-/* --- session (session.c) ----------------------------------------------------------------------- */
+/* --- session (session.c) ---------------------------------------------------------------------- */
 
 struct oa_session {
     oa_model *model; /* owned reference */
@@ -146,7 +146,7 @@ int oa__session_step(oa_session *s, oa_sampler *sampler, oa__progress *p, uint64
 /* The second half of it: logits are there. */
 int oa__session_pick(oa_session *s, oa_sampler *sampler, int32_t *id);
 
-/* --- jobs (run.c) --------------------------------------------------------------------------------- */
+/* --- jobs (run.c) ----------------------------------------------------------------------------- */
 
 /* Bring a session from its length to `total` tokens, whose ids stand in s->ids already, with the
  * logits after the last one. Until oa__job_commit() the session keeps its length. */
@@ -171,7 +171,7 @@ int oa__jobs_run(oa__job *jobs, size_t n_jobs);
 void oa__job_commit(oa__job *job);
 void oa__job_abandon(oa__job *job);
 
-/* --- stop strings (stops.c) ------------------------------------------------------------------------ */
+/* --- stop strings (stops.c) ------------------------------------------------------------------- */
 
 /* Finds the first of several texts in a stream, byte by byte, in linear time. */
 typedef struct oa__stops {
@@ -190,7 +190,7 @@ bool oa__stops_feed(oa__stops *st, char byte, size_t *len);
 /* Bytes at the end of the stream that may be the beginning of a text. */
 size_t oa__stops_held(const oa__stops *st);
 
-/* --- chat ---------------------------------------------------------------------------------------------- */
+/* --- chat ------------------------------------------------------------------------------------- */
 
 #define OA__NONE SIZE_MAX
 
