@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__F16C__) && !defined(OA_SIMDE)
+#include <immintrin.h>
+#endif
+
 static inline float oa__bits_f32(uint32_t bits)
 {
     float f;
@@ -22,6 +26,9 @@ static inline uint32_t oa__f32_bits(float f)
 
 static inline float oa__half_f32(uint16_t h)
 {
+#if defined(__F16C__) && !defined(OA_SIMDE)
+    return _cvtsh_ss(h);
+#else
     const uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
     const uint32_t rest = h & 0x7fffu;
     if (rest >= 0x7c00u) /* infinity, NaN */
@@ -30,6 +37,7 @@ static inline float oa__half_f32(uint16_t h)
     if (rest >= 0x400u) return oa__bits_f32(sign | ((rest << 13) + (112u << 23)));
     /* denormal: rest * 2^-24, exact */
     return oa__bits_f32(sign | oa__f32_bits((float)(int)rest * 0x1p-24f));
+#endif
 }
 
 static inline uint16_t oa__f32_half(float f)

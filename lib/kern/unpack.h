@@ -37,28 +37,58 @@ static inline float oa__load_half(const uint8_t *p)
     return oa__half_f32(oa__load_u16(p));
 }
 
+/* Small integers go eight at a time through 64-bit words: shifts and masks that keep to their byte
+ * are the same in every byte order, and any compiler can widen them. n is a multiple of 8. */
+#define OA__BYTES(b) (UINT64_C(0x0101010101010101) * (b))
+
 static inline void oa__unpack_nibbles(const uint8_t *qs, uint8_t *q, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        q[i] = qs[i] & 15u;
-        q[n + i] = (uint8_t)(qs[i] >> 4);
+    uint64_t v[4], lo[4], hi[4];
+    memcpy(v, qs, n);
+    for (size_t i = 0; i < n / 8; i++) {
+        lo[i] = v[i] & OA__BYTES(15);
+        hi[i] = v[i] >> 4 & OA__BYTES(15);
     }
+    memcpy(q, lo, n);
+    memcpy(q + n, hi, n);
 }
 
-/* The bits of a Q5 block's qh as 0 or 16, added to q. */
+/* Bit 4 of a Q5 block's elements. A byte of qh, repeated eight times, keeps one bit in each; the
+ * addition carries it to the top of its byte. */
 static inline void oa__unpack_q5_bits(const uint8_t *qh, uint8_t *q)
 {
-    for (size_t i = 0; i < 32; i++)
-        q[i] = (uint8_t)(q[i] | ((qh[i / 8] >> (i % 8)) & 1u) << 4);
+    static const uint8_t masks[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    uint64_t mask, v[4];
+    memcpy(&mask, masks, 8);
+    memcpy(v, q, 32);
+    for (size_t i = 0; i < 4; i++)
+        v[i] |= (((OA__BYTES(qh[i]) & mask) + OA__BYTES(127)) & OA__BYTES(128)) >> 3;
+    memcpy(q, v, 32);
 }
 
 /* Two bits per element, as Q2_K, Q3_K and Q6_K hold them. */
 static inline void oa__unpack_2bit(const uint8_t *qs, uint8_t *q)
 {
-    for (size_t h = 0; h < 2; h++)
+    for (size_t h = 0; h < 2; h++) {
+        uint64_t v[4], out[4][4];
+        memcpy(v, qs + 32 * h, 32);
         for (size_t s = 0; s < 4; s++)
-            for (size_t i = 0; i < 32; i++)
-                q[128 * h + 32 * s + i] = (uint8_t)(qs[32 * h + i] >> (2 * s) & 3u);
+            for (size_t i = 0; i < 4; i++)
+                out[s][i] = v[i] >> (2 * s) & OA__BYTES(3);
+        memcpy(q + 128 * h, out, 128);
+    }
+}
+
+/* Adds bit b of byte i, at place `bit`, to element 32 b + i. */
+static inline void oa__unpack_bit_planes(const uint8_t *planes, uint8_t *q, unsigned bit)
+{
+    uint64_t v[4], out[8][4];
+    memcpy(v, planes, 32);
+    memcpy(out, q, 256);
+    for (size_t b = 0; b < 8; b++)
+        for (size_t i = 0; i < 4; i++)
+            out[b][i] |= (v[i] >> b & OA__BYTES(1)) << bit;
+    memcpy(q, out, 256);
 }
 
 /* Scales and mins of Q4_K and Q5_K. */
@@ -103,9 +133,7 @@ static inline void oa__unpack_q3_k(const uint8_t *p, uint8_t *q, float *dw)
         dw[i] = d * (float)((int)(lo | hi << 4) - 32);
     }
     oa__unpack_2bit(p + 32, q);
-    for (size_t b = 0; b < 8; b++)
-        for (size_t i = 0; i < 32; i++)
-            q[32 * b + i] = (uint8_t)(q[32 * b + i] | (p[i] >> b & 1u) << 2);
+    oa__unpack_bit_planes(p, q, 2);
 }
 
 static inline void oa__unpack_q5_k(const uint8_t *p, uint8_t *q, float *dw, float *mw)
@@ -113,9 +141,7 @@ static inline void oa__unpack_q5_k(const uint8_t *p, uint8_t *q, float *dw, floa
     oa__unpack_k_floats(p, dw, mw);
     for (size_t c = 0; c < 4; c++)
         oa__unpack_nibbles(p + 48 + 32 * c, q + 64 * c, 32);
-    for (size_t b = 0; b < 8; b++)
-        for (size_t i = 0; i < 32; i++)
-            q[32 * b + i] = (uint8_t)(q[32 * b + i] | (p[16 + i] >> b & 1u) << 4);
+    oa__unpack_bit_planes(p + 16, q, 4);
 }
 
 static inline void oa__unpack_q6_k(const uint8_t *p, uint8_t *q, float *dw)
@@ -124,12 +150,15 @@ static inline void oa__unpack_q6_k(const uint8_t *p, uint8_t *q, float *dw)
     for (size_t i = 0; i < 16; i++)
         dw[i] = d * (float)(int8_t)p[192 + i];
     oa__unpack_2bit(p + 128, q);
-    for (size_t h = 0; h < 2; h++)
-        for (size_t j = 0; j < 64; j++) {
-            uint8_t *lo = q + 128 * h + j, *hi = lo + 64;
-            *lo = (uint8_t)(*lo << 4 | (p[64 * h + j] & 15u));
-            *hi = (uint8_t)(*hi << 4 | p[64 * h + j] >> 4);
-        }
+    for (size_t h = 0; h < 2; h++) {
+        uint64_t v[8], out[2][8];
+        memcpy(v, p + 64 * h, 64);
+        memcpy(out, q + 128 * h, 128);
+        for (size_t n = 0; n < 2; n++)
+            for (size_t i = 0; i < 8; i++)
+                out[n][i] = out[n][i] << 4 | (v[i] >> (4 * n) & OA__BYTES(15));
+        memcpy(q + 128 * h, out, 128);
+    }
 }
 
 static inline void oa__unpack_rows(uint32_t type, const void *row, size_t n, uint8_t *q, float *dw,

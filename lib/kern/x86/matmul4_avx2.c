@@ -37,8 +37,8 @@ OA__TILE void block4(const enum kind kind, const int T, const uint8_t *q, __m256
         for (int t = 0; t < T; t++) {
             const __m256i a = _mm256_set1_epi32(
                 oa__load_quad(x->q + (size_t)t * x->k + 32 * b + 4 * (size_t)g));
-            s[t][0] = _mm256_add_epi16(s[t][0], _mm256_maddubs_epi16(lo0, a));
-            s[t][1] = _mm256_add_epi16(s[t][1], _mm256_maddubs_epi16(lo1, a));
+            s[t][0] = oa__add16(s[t][0], _mm256_maddubs_epi16(lo0, a));
+            s[t][1] = oa__add16(s[t][1], _mm256_maddubs_epi16(lo1, a));
         }
         w0 = _mm256_and_si256(_mm256_srli_epi16(w0, 4), low);
         w1 = _mm256_and_si256(_mm256_srli_epi16(w1, 4), low);
@@ -46,8 +46,8 @@ OA__TILE void block4(const enum kind kind, const int T, const uint8_t *q, __m256
         for (int t = 0; t < T; t++) {
             const __m256i a = _mm256_set1_epi32(
                 oa__load_quad(x->q + (size_t)t * x->k + 32 * b + 16 + 4 * (size_t)g));
-            s[t][0] = _mm256_add_epi16(s[t][0], _mm256_maddubs_epi16(w0, a));
-            s[t][1] = _mm256_add_epi16(s[t][1], _mm256_maddubs_epi16(w1, a));
+            s[t][0] = oa__add16(s[t][0], _mm256_maddubs_epi16(w0, a));
+            s[t][1] = oa__add16(s[t][1], _mm256_maddubs_epi16(w1, a));
         }
     }
     OA__UNROLL

@@ -98,14 +98,14 @@ OA__TILE void tile_panel(const int SUB, const int QUADS, const bool MIN, const i
                 for (int t = 0; t < T; t++) {
                     const __m256i v = _mm256_set1_epi32(oa__load_quad(
                         q + (size_t)t * k + (size_t)SUB * b + 4 * (size_t)i));
-                    h[t][0] = _mm256_add_epi16(h[t][0], _mm256_maddubs_epi16(w0, v));
-                    h[t][1] = _mm256_add_epi16(h[t][1], _mm256_maddubs_epi16(w1, v));
+                    h[t][0] = oa__add16(h[t][0], _mm256_maddubs_epi16(w0, v));
+                    h[t][1] = oa__add16(h[t][1], _mm256_maddubs_epi16(w1, v));
                 }
             }
             OA__UNROLL
             for (int t = 0; t < T; t++) {
-                s[t][0] = _mm256_add_epi32(s[t][0], oa__widen(h[t][0]));
-                s[t][1] = _mm256_add_epi32(s[t][1], oa__widen(h[t][1]));
+                s[t][0] = oa__add32(s[t][0], oa__widen(h[t][0]));
+                s[t][1] = oa__add32(s[t][1], oa__widen(h[t][1]));
             }
         }
         const __m256 dw0 = _mm256_loadu_ps(p->dw + 16 * b);

@@ -4,21 +4,26 @@
 
 uint64_t oa__peak_int8_avx2(uint64_t n)
 {
-    const __m256i w = _mm256_set1_epi8((char)(n % 7 + 1));
-    __m256i s[10];
+    int32_t v[16];
+    __m256i w[2], s[8];
     uint64_t done = 0;
-    int32_t v = (int32_t)(n | 1);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 16; i++)
+        v[i] = (int32_t)(n * 0x9e3779b9u + (uint64_t)i);
+    for (int i = 0; i < 2; i++)
+        w[i] = _mm256_set1_epi8((char)(n % 7 + (uint64_t)i));
+    for (int i = 0; i < 8; i++)
         s[i] = _mm256_setzero_si256();
     while (done < n) {
-        const __m256i a = _mm256_set1_epi32(v);
         OA__UNROLL
-        for (int i = 0; i < 10; i++)
-            s[i] = _mm256_add_epi16(s[i], _mm256_maddubs_epi16(_mm256_add_epi8(w, s[i]), a));
-        v = v * 5 + 1;
-        done += 10 * 32;
+        for (int j = 0; j < 4; j++) {
+            const __m256i a = _mm256_set1_epi32(v[done / 256 % 4 * 4 + (uint64_t)j]);
+            OA__UNROLL
+            for (int i = 0; i < 2; i++)
+                s[2 * j + i] = oa__add16(s[2 * j + i], _mm256_maddubs_epi16(w[i], a));
+        }
+        done += 8 * 32;
     }
-    for (int i = 1; i < 10; i++)
+    for (int i = 1; i < 8; i++)
         s[0] = _mm256_xor_si256(s[0], s[i]);
     return done + (_mm256_movemask_epi8(s[0]) == 0x12345678);
 }

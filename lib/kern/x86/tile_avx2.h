@@ -39,6 +39,26 @@ static inline __m256 oa__load_half8(const uint16_t *p)
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
+/* The sum is kept here and now: without this, compilers put off the additions to where the sum is
+ * used, run out of registers and spill every product. */
+static inline __m256i oa__kept(__m256i x)
+{
+#if defined(__GNUC__)
+    __asm__("" : "+x"(x));
+#endif
+    return x;
+}
+
+static inline __m256i oa__add16(__m256i acc, __m256i x)
+{
+    return oa__kept(_mm256_add_epi16(acc, x));
+}
+
+static inline __m256i oa__add32(__m256i acc, __m256i x)
+{
+    return oa__kept(_mm256_add_epi32(acc, x));
+}
+
 /* 16-bit pairs to 32 bits */
 static inline __m256i oa__widen(__m256i x)
 {
