@@ -3,18 +3,20 @@
 #include "base/base_priv.h"
 
 #include <limits.h>
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* From linux/futex.h, which musl does not come with. */
+enum { WAIT_PRIVATE = 0 | 128, WAKE_PRIVATE = 1 | 128 };
+
 void oa__futex_wait(_Atomic uint32_t *word, uint32_t expected)
 {
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+    syscall(SYS_futex, word, WAIT_PRIVATE, expected, NULL, NULL, 0);
 }
 
 void oa__futex_wake(_Atomic uint32_t *word, uint32_t n)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n > INT_MAX ? INT_MAX : (int)n, NULL, NULL, 0);
+    syscall(SYS_futex, word, WAKE_PRIVATE, n > INT_MAX ? INT_MAX : (int)n, NULL, NULL, 0);
 }
 
 bool oa__lock_try(oa__lock *l)

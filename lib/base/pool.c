@@ -18,6 +18,7 @@
  */
 #include "base/base_priv.h"
 
+#include <fcntl.h>
 #include <fenv.h>
 #include <pthread.h>
 #include <sched.h>
@@ -210,16 +211,18 @@ void oa__pool_free(oa__pool *pool)
  * or "max period". */
 static uint32_t cgroup_cpus(void)
 {
-    char *text;
-    size_t len;
+    char text[128];
     unsigned long long quota, period;
     uint32_t n = UINT32_MAX;
-    if (oa__file_read(NULL, "/sys/fs/cgroup/cpu.max", 256, &text, &len) < 0) return n;
+    int fd = open("/sys/fs/cgroup/cpu.max", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return n;
+    ssize_t len = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[len > 0 ? len : 0] = '\0';
     if (sscanf(text, "%llu %llu", &quota, &period) == 2 && period > 0) {
-        unsigned long long cpus = (quota + period - 1) / period;
+        unsigned long long cpus = quota / period + (quota % period != 0);
         if (cpus < n) n = cpus ? (uint32_t)cpus : 1;
     }
-    oa__free(NULL, text);
     return n;
 }
 
