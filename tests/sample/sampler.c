@@ -93,7 +93,8 @@ static void test_sample_sampler__xtc_chance(void **state)
 static void test_sample_sampler__frozen(void **state)
 {
     (void)state;
-    static const int32_t want[24] = {5, 32, 5, 4, 43, 8, 47, 47, 40, 47, 35, 27, 31, 32, 12, 16, 8, 31, 1, 16, 36, 24, 31, 31};
+    static const int32_t want[24] = {5,  32, 5,  4,  43, 8,  47, 47, 40, 47, 35, 27,
+                                     31, 32, 12, 16, 8,  31, 1,  16, 36, 24, 31, 31};
     float logits[N];
     some_logits(logits);
     oa_sampler *s = fresh("bias;penalties;dry;top_k;typical_p;top_p;min_p;xtc;temperature", 1234);
