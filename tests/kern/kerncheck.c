@@ -223,7 +223,10 @@ static size_t find_tiers(const oa__kern **tiers)
     size_t n = 0;
     tiers[n++] = oa__kern_get(0);
 #ifdef KERNCHECK_EXTRA
-    (void)have;
+    if (!(have & OA__CPU_AVX2)) {
+        puts("1..0 # SKIP SIMDe is built with AVX2, which this machine lacks");
+        exit(0);
+    }
     tiers[n++] = &KERNCHECK_EXTRA;
 #else
     if (have & OA__CPU_AVX2) tiers[n++] = oa__kern_get(OA__CPU_AVX2);

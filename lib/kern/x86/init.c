@@ -6,9 +6,11 @@
 #include "kern/x86/table.h"
 
 const oa__kern oa__kern_avx2 = OA__X86_TABLE(avx2);
+const oa__kern oa__kern_avx512vnni = OA__X86_TABLE(avx512vnni);
 
 const oa__kern *oa__kern_get_wide(unsigned cpu_flags)
 {
     if (!(cpu_flags & OA__CPU_AVX2)) return NULL;
-    return &oa__kern_avx2;
+    if (!(cpu_flags & OA__CPU_AVX512VNNI)) return &oa__kern_avx2;
+    return &oa__kern_avx512vnni;
 }

@@ -9,11 +9,7 @@
 #include <string.h>
 
 #ifdef OA_SIMDE
-#define SIMDE_ENABLE_NATIVE_ALIASES
-#include <simde/x86/avx2.h>
-#include <simde/x86/avx512.h>
-#include <simde/x86/f16c.h>
-#include <simde/x86/fma.h>
+#include "kern/simde.h" /* of the tests */
 #else
 #include <immintrin.h>
 #endif

@@ -32,8 +32,9 @@
 
 OA__DECL_X86(avx2);
 OA__DECL_X86(avx512vnni);
+OA__DECL_X86(simde); /* the AVX-512 sources as a test builds them for machines without it */
 
 /* The tables. */
-extern const oa__kern oa__kern_avx2, oa__kern_avx512vnni;
+extern const oa__kern oa__kern_avx2, oa__kern_avx512vnni, oa__kern_simde;
 
 #endif

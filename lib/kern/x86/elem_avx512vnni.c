@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kern/x86/vec_avx512.h"
+
+#include "kern/x86/elem_body.h"
