@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Any bytes as a saved session of the tiny model: as they are, and with the sums made right, so
+ * that what is behind them is reached. What opens is gone on with; what opens as it is, is saved
+ * and opened again (not the others: a save waits for the disk).
+ */
+#include "base/base.h"
+
+#include <openassistant/openassistant.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static oa_model *model;
+static char path[64];
+
+static void give_up(void)
+{
+    oa_model_free(model);
+    remove(path);
+}
+
+static void need(bool ok)
+{
+    if (!ok) __builtin_trap();
+}
+
+static void open_tiny(void)
+{
+    char tiny[4096];
+    const char *root = getenv("OA_TEST_SOURCE");
+    snprintf(tiny, sizeof tiny, "%s/tests/golden/tiny.gguf", root ? root : ".");
+    snprintf(path, sizeof path, "oa-fuzz-session-%ld.bin", (long)getpid());
+    oa_model_opts o = OA_MODEL_OPTS_INIT;
+    o.n_threads = 1;
+    o.memory_limit = 64 << 20;
+    need(oa_model_open(&model, tiny, &o) == OA_OK);
+    atexit(give_up);
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+    for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> (8 * i));
+}
+
+static void run(const uint8_t *data, size_t size, bool save)
+{
+    remove(path); /* writing over a file may wait for the disk */
+    FILE *f = fopen(path, "wb");
+    need(f && fwrite(data, 1, size, f) == size && fclose(f) == 0);
+    oa_session *s;
+    const int rc = oa_session_open_saved(&s, model, path, NULL);
+    need((rc == OA_OK) == (s != NULL));
+    if (rc < 0) {
+        need(oa_error_last()[0] != '\0');
+        return;
+    }
+    int32_t id = 1;
+    size_t n;
+    const int32_t *ids;
+    need(oa_session_get_ids(s, &ids, &n) == OA_OK);
+    if (n < 100) need(oa_session_append(s, &id, 1) == OA_OK);
+    oa_session_step(s, NULL, &id);
+    if (save) {
+        oa_session *again;
+        need(oa_session_save(s, path) == OA_OK);
+        need(oa_session_open_saved(&again, model, path, NULL) == OA_OK);
+        oa_session_free(again);
+    }
+    oa_session_free(s);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!model) open_tiny();
+    run(data, size, true);
+    if (size < 68) return 0;
+    uint8_t *sealed = malloc(size);
+    need(sealed != NULL);
+    memcpy(sealed, data, size);
+    put32(sealed + 60, oa__crc32c(0, sealed, 60));
+    put32(sealed + size - 4, oa__crc32c(0, sealed + 64, size - 68));
+    run(sealed, size, false);
+    free(sealed);
+    return 0;
+}
