@@ -65,8 +65,8 @@ static int merge_long(oa__encoder *e, const char *word, size_t len)
     for (size_t i = 0; i < len; i++) {
         int32_t id = e->v->byte_id[(uint8_t)word[i]];
         if (id < 0) continue;
-        e->syms[n] = (oa__sym){.id = id, .start = (uint32_t)i, .prev = (uint32_t)n - 1,
-                               .next = (uint32_t)n + 1};
+        e->syms[n] = (oa__sym){
+            .id = id, .start = (uint32_t)i, .prev = (uint32_t)n - 1, .next = (uint32_t)n + 1};
         n++;
     }
     if (n == 0) return OA_OK;
@@ -128,7 +128,10 @@ static int read_merge(oa__vocab *v, size_t rank, oa__span merge)
     if (control) return OA_OK;
     if (left < 0 || right < 0 || id < 0)
         return oa__err(OA_EFORMAT, "merge %zu is \"%.*s\", but its %s is no token", rank, show,
-                       merge.data, left < 0 ? "left part" : right < 0 ? "right part" : "result");
+                       merge.data,
+                       left < 0    ? "left part"
+                       : right < 0 ? "right part"
+                                   : "result");
     v->merged_id[rank] = id;
     oa__pairtab_put(&v->merges, left, right, (uint32_t)rank);
     return OA_OK;

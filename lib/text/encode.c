@@ -142,11 +142,10 @@ fail:
     return rc;
 }
 
-int oa__vocab_encode(const oa__vocab *v, const char *text, size_t len, uint32_t flags,
-                     oa__ids *out)
+int oa__vocab_encode(const oa__vocab *v, const char *text, size_t len, uint32_t flags, oa__ids *out)
 {
-    const uint32_t known = OA_TOKENIZE_SPECIAL | OA_TOKENIZE_NO_BOS | OA_TOKENIZE_NO_EOS |
-                           OA__TOKENIZE_GUARDED;
+    const uint32_t known =
+        OA_TOKENIZE_SPECIAL | OA_TOKENIZE_NO_BOS | OA_TOKENIZE_NO_EOS | OA__TOKENIZE_GUARDED;
     if (flags & ~known) return oa__err(OA_EINVAL, "tokenize flags 0x%x", (unsigned)flags);
     if (!text && len > 0) return oa__err(OA_EINVAL, "text is NULL, its length is %zu", len);
     /* Replacing a broken byte takes three, and offsets have 32 bits. */

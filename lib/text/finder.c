@@ -93,8 +93,8 @@ int oa__finder_scan(const oa__finder *f, oa__mem *mem, const char *text, size_t 
         node = step(f, node, (uint8_t)text[i]);
         if (f->nodes[node].best < 0) continue;
         OA__TRY(oa__grow(mem, (void **)&out->data, &out->cap, out->len + 1, sizeof *out->data));
-        out->data[out->len++] = (oa__found){(uint32_t)(base + i), f->nodes[node].len,
-                                            f->nodes[node].best};
+        out->data[out->len++] =
+            (oa__found){(uint32_t)(base + i), f->nodes[node].len, f->nodes[node].best};
     }
     return OA_OK;
 }

@@ -3,7 +3,11 @@
  * Unicode normal form C, over utf8proc's tables.
  *
  * utf8proc's own function sorts combining marks by swapping neighbours, which is quadratic in the
- * length of a run; here a run is counted into place, whatever its length.
+ * length of a run; here a run is counted into place, whatever its length. Two more things differ:
+ * the result must not depend on the Unicode version of the library that is installed, and the
+ * reference implementation of tokenizers stands at Unicode 9, so what came later (see inert) is
+ * left alone; and utf8proc 2.8 swallows a U+11A7 behind a Hangul syllable, so composition is cut
+ * in front of it.
  */
 #include <utf8proc.h>
 
@@ -23,8 +27,46 @@ typedef struct chars {
     size_t len, cap;
 } chars;
 
+/* Code points that got a combining class or a canonical decomposition after Unicode 9, up to 17,
+ * and the parts of such decompositions. */
+static const utf8proc_int32_t inert[][2] = {
+    {0x7fd, 0x7fd},     {0x897, 0x89f},     {0x8ca, 0x8d3},     {0x9fe, 0x9fe},
+    {0xc3c, 0xc3c},     {0xd3b, 0xd3c},     {0xeba, 0xeba},     {0x1715, 0x1715},
+    {0x1abf, 0x1add},   {0x1ae0, 0x1aeb},   {0x1df6, 0x1dfa},   {0xa82c, 0xa82c},
+    {0x105c9, 0x105c9}, {0x105d2, 0x105d2}, {0x105da, 0x105da}, {0x105e4, 0x105e4},
+    {0x10d24, 0x10d27}, {0x10d69, 0x10d6d}, {0x10eab, 0x10eac}, {0x10efa, 0x10efb},
+    {0x10efd, 0x10eff}, {0x10f46, 0x10f50}, {0x10f82, 0x10f85}, {0x11070, 0x11070},
+    {0x1133b, 0x1133b}, {0x11382, 0x11385}, {0x1138b, 0x1138b}, {0x1138e, 0x1138e},
+    {0x11390, 0x11391}, {0x113b8, 0x113b8}, {0x113bb, 0x113bb}, {0x113c2, 0x113c2},
+    {0x113c5, 0x113c5}, {0x113c7, 0x113c9}, {0x113ce, 0x113d0}, {0x1145e, 0x1145e},
+    {0x11839, 0x1183a}, {0x11930, 0x11930}, {0x11935, 0x11935}, {0x11938, 0x11938},
+    {0x1193d, 0x1193e}, {0x11943, 0x11943}, {0x119e0, 0x119e0}, {0x11a34, 0x11a34},
+    {0x11a47, 0x11a47}, {0x11a99, 0x11a99}, {0x11d42, 0x11d42}, {0x11d44, 0x11d45},
+    {0x11d97, 0x11d97}, {0x11f41, 0x11f42}, {0x1611e, 0x16129}, {0x1612f, 0x1612f},
+    {0x16d63, 0x16d63}, {0x16d67, 0x16d6a}, {0x16ff0, 0x16ff1}, {0x1e08f, 0x1e08f},
+    {0x1e130, 0x1e136}, {0x1e2ae, 0x1e2ae}, {0x1e2ec, 0x1e2ef}, {0x1e4ec, 0x1e4ef},
+    {0x1e5ee, 0x1e5ef}, {0x1e6e3, 0x1e6e3}, {0x1e6e6, 0x1e6e6}, {0x1e6ee, 0x1e6ef},
+    {0x1e6f5, 0x1e6f5},
+};
+
+static bool is_inert(utf8proc_int32_t cp)
+{
+    size_t low = 0, high = OA__ARRAY_LEN(inert);
+    if (cp < inert[0][0]) return false;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (cp > inert[mid][1]) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low < OA__ARRAY_LEN(inert) && cp >= inert[low][0];
+}
+
 static uint8_t combining_class(utf8proc_int32_t cp)
 {
+    if (is_inert(cp)) return 0;
     return (uint8_t)utf8proc_get_property(cp)->combining_class;
 }
 
@@ -34,13 +76,13 @@ static int decompose(const char *text, size_t len, chars *out)
         uint32_t cp;
         i += oa__utf8_decode(text + i, len - i, &cp);
         /* No canonical decomposition has over four code points. */
-        OA__TRY(oa__grow(out->mem, (void **)&out->data, &out->cap, out->len + 16,
-                         sizeof *out->data));
+        OA__TRY(
+            oa__grow(out->mem, (void **)&out->data, &out->cap, out->len + 16, sizeof *out->data));
         int boundary = 0;
         utf8proc_ssize_t n =
             utf8proc_decompose_char((utf8proc_int32_t)cp, out->data + out->len, 16,
                                     UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &boundary);
-        if (n < 0 || n > 16) {
+        if (n < 0 || n > 16 || is_inert((utf8proc_int32_t)cp)) {
             out->data[out->len++] = (utf8proc_int32_t)cp;
         } else {
             out->len += (size_t)n;
@@ -64,8 +106,8 @@ static int sort_run(chars *c, size_t start, size_t end, chars *scratch)
         }
         return OA_OK;
     }
-    OA__TRY(oa__grow(scratch->mem, (void **)&scratch->data, &scratch->cap, n,
-                     sizeof *scratch->data));
+    OA__TRY(
+        oa__grow(scratch->mem, (void **)&scratch->data, &scratch->cap, n, sizeof *scratch->data));
     size_t at[256] = {0};
     for (size_t i = start; i < end; i++)
         at[combining_class(c->data[i])]++;
@@ -96,16 +138,33 @@ static int sort_marks(chars *c, chars *scratch)
     return OA_OK;
 }
 
+/* Compose in place between characters that take no part; returns the new length. */
+static size_t compose(utf8proc_int32_t *data, size_t len)
+{
+    size_t out = 0;
+    for (size_t i = 0; i < len;) {
+        size_t end = i + 1;
+        if (!is_inert(data[i]))
+            while (end < len && data[end] != 0x11a7 && !is_inert(data[end]))
+                end++;
+        utf8proc_ssize_t n = utf8proc_normalize_utf32(data + i, (utf8proc_ssize_t)(end - i),
+                                                      UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+        if (n < 0) n = (utf8proc_ssize_t)(end - i); /* only for bad options */
+        memmove(data + out, data + i, (size_t)n * sizeof *data);
+        out += (size_t)n;
+        i = end;
+    }
+    return out;
+}
+
 int oa__nfc(const char *text, size_t len, oa__str *out)
 {
     chars c = {.mem = out->mem}, scratch = {.mem = out->mem};
     int rc;
     OA__TRY_GOTO(decompose(text, len, &c));
     OA__TRY_GOTO(sort_marks(&c, &scratch));
-    utf8proc_ssize_t n = utf8proc_normalize_utf32(c.data, (utf8proc_ssize_t)c.len,
-                                                  UTF8PROC_COMPOSE | UTF8PROC_STABLE);
-    if (n < 0) n = (utf8proc_ssize_t)c.len; /* only for bad options */
-    for (utf8proc_ssize_t i = 0; i < n; i++)
+    c.len = compose(c.data, c.len);
+    for (size_t i = 0; i < c.len; i++)
         OA__TRY_GOTO(oa__str_add_utf8(out, (uint32_t)c.data[i]));
 fail:
     oa__free(c.mem, c.data);

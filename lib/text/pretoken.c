@@ -37,22 +37,30 @@ static const struct pattern {
     const char *regex;
     bool ignore_merges, nfc;
 } patterns[] = {
-    {"gpt-2", {0},
+    {"gpt-2",
+     {0},
      CONTRACTION "| ?[" L "]+| ?[" N "]+| ?[^" S L N "]+|[" S "]+(?![^" S "])|[" S "]+",
-     false, false},
+     false,
+     false},
     /* Every number character alone, then gpt-2's pattern in what lies between: a number ends the
      * text for the look-ahead behind white space. */
-    {"smollm", {0},
+    {"smollm",
+     {0},
      "[" D "]|" CONTRACTION "| ?[" L "]+| ?[^" S L D "]+|[" S "]+(?![^" S D "])|[" S "]+",
-     false, false},
-    {"llama-3", {"llama-bpe", "llama3", "llama-v3"},
+     false,
+     false},
+    {"llama-3",
+     {"llama-bpe", "llama3", "llama-v3"},
      CONTRACTION_ANY_CASE "|[^\\r\\n" L N "]?[" L "]+|[" N "]{1,3}| ?[^" S L N "]+[\\r\\n]*"
-     "|[" S "]*[\\r\\n]+|[" S "]+(?![^" S "])|[" S "]+",
-     true, false},
-    {"qwen2", {0},
+                          "|[" S "]*[\\r\\n]+|[" S "]+(?![^" S "])|[" S "]+",
+     true,
+     false},
+    {"qwen2",
+     {0},
      CONTRACTION_ANY_CASE "|[^\\r\\n" L N "]?[" L "]+|[" N "]| ?[^" S L N "]+[\\r\\n]*"
-     "|[" S "]*[\\r\\n]+|[" S "]+(?![^" S "])|[" S "]+",
-     false, true},
+                          "|[" S "]*[\\r\\n]+|[" S "]+(?![^" S "])|[" S "]+",
+     false,
+     true},
 };
 
 struct oa__pretoken {
@@ -103,9 +111,9 @@ int oa__pretoken_new(oa__pretoken **out, oa__mem *mem, const char *name)
     if (!context) goto nomem;
     int code;
     PCRE2_SIZE offset;
-    p->code = pcre2_compile((PCRE2_SPTR)pattern->regex, PCRE2_ZERO_TERMINATED,
-                            PCRE2_ANCHORED | PCRE2_DOTALL | PCRE2_NEVER_UTF, &code, &offset,
-                            context);
+    p->code =
+        pcre2_compile((PCRE2_SPTR)pattern->regex, PCRE2_ZERO_TERMINATED,
+                      PCRE2_ANCHORED | PCRE2_DOTALL | PCRE2_NEVER_UTF, &code, &offset, context);
     pcre2_compile_context_free(context);
     if (!p->code) goto nomem; /* the patterns are ours: nothing else can go wrong */
     /* Where the system forbids writing code at run time, the interpreter serves. */
@@ -154,8 +162,8 @@ static size_t ascii_prefix(const char *text, size_t len)
 }
 
 static const uint8_t class_bytes[] = {
-    [OA__CLASS_OTHER] = CLASS_OTHER,   [OA__CLASS_LETTER] = CLASS_LETTER,
-    [OA__CLASS_NUMBER] = CLASS_NUMBER, [OA__CLASS_SPACE] = CLASS_SPACE,
+    [OA__CLASS_OTHER] = CLASS_OTHER,         [OA__CLASS_LETTER] = CLASS_LETTER,
+    [OA__CLASS_NUMBER] = CLASS_NUMBER,       [OA__CLASS_SPACE] = CLASS_SPACE,
     [OA__CLASS_NUMBER_17] = CLASS_NUMBER_17,
 };
 

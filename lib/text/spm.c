@@ -61,8 +61,8 @@ static int encode_long(oa__encoder *e, const char *word, size_t len, bool *was_u
     for (size_t i = 0; i < len;) {
         size_t size = char_size(word + i, len - i);
         int32_t id = oa__strtab_get(&e->v->plain, word + i, size);
-        e->syms[n] = (oa__sym){.id = id, .start = (uint32_t)i, .prev = (uint32_t)n - 1,
-                               .next = (uint32_t)n + 1};
+        e->syms[n] = (oa__sym){
+            .id = id, .start = (uint32_t)i, .prev = (uint32_t)n - 1, .next = (uint32_t)n + 1};
         n++;
         i += size;
     }

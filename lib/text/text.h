@@ -58,7 +58,8 @@ oa__span oa__vocab_token(const oa__vocab *v, int32_t id);
 /* -1 when no token has exactly this stored text. */
 int32_t oa__vocab_find(const oa__vocab *v, const char *text, size_t len);
 bool oa__vocab_is_special(const oa__vocab *v, int32_t id); /* control or unknown */
-/* End of generation: eos, eot, and control tokens whose text is one of the known end texts. */
+/* End of generation: eos, eot, and control or user-defined tokens whose text is one of the known
+ * end texts. False for an id outside the vocabulary. */
 bool oa__vocab_is_end(const oa__vocab *v, int32_t id);
 
 /* A growing array of ids. */
@@ -71,23 +72,30 @@ int oa__ids_add(oa__ids *ids, int32_t id);
 void oa__ids_free(oa__ids *ids);
 
 enum {
-    /* Besides the public OA_TOKENIZE_ flags: OA__GUARD characters (U+FDD0) in the text are marks
-     * that stop special tokens from being recognised across them; they vanish before encoding. */
+    /* Besides the public OA_TOKENIZE_ flags: OA__GUARD characters (U+FDD0) in the text are marks.
+     * A special token is not recognised right behind a mark or across one. The marks vanish before
+     * encoding and change nothing else. */
     OA__TOKENIZE_GUARDED = 1 << 16
 };
 #define OA__GUARD "\xEF\xB7\x90"
 
 /* Append the ids of a text. flags: public OA_TOKENIZE_... bits and OA__TOKENIZE_GUARDED.
- * Thread safe. Time is O(n log n) in the length of the text, whatever it is. */
+ * Thread safe. Time is O(n log n) in the length of the text, whatever it is. Scratch memory comes
+ * from out->mem. On failure out is as it was. User-defined tokens are recognised with every flag:
+ * they are ordinary text to the model; OA_TOKENIZE_SPECIAL is about control and unknown tokens.
+ * OA_EINVAL for unknown flags, OA_ELIMIT for a text of over 1 GiB, OA_ENOMEM. */
 int oa__vocab_encode(const oa__vocab *v, const char *text, size_t len, uint32_t flags,
                      oa__ids *out);
 /* Append the bytes of tokens. special: write control tokens as their text, else leave them out.
- * at_start: the ids stand at the beginning of a sequence (SPM then drops the first space). */
+ * at_start: the ids stand at the beginning of a sequence (SPM then drops the space that the encoder
+ * put in front of the first text). OA_EINVAL for an id outside the vocabulary; on failure out is as
+ * it was. */
 int oa__vocab_decode(const oa__vocab *v, const int32_t *ids, size_t n, bool special, bool at_start,
                      oa__str *out);
 
-/* Insert OA__GUARD into content wherever it spells a special or user-defined token, and drop
- * guards that content brought along. Appends to out. */
+/* Insert OA__GUARD into content wherever it spells a control or unknown token, or could together
+ * with what stands before or behind it; drop guards that content brought along; replace what is no
+ * UTF-8. Content that spells nothing special is not changed. Appends to out. */
 int oa__vocab_guard(const oa__vocab *v, const char *text, size_t len, oa__str *out);
 
 /* Streaming: bytes in, whole characters out. Bytes that can't become valid come out as U+FFFD. */

@@ -181,8 +181,7 @@ static int index_texts(oa__vocab *v, uint64_t key)
     for (size_t i = 0; i < v->n_tokens; i++)
         n_plain += oa__vocab_is_plain(v, (int32_t)i);
     OA__TRY(oa__strtab_init(&v->plain, v->mem, n_plain, key, v->text, v->text_off));
-    OA__TRY(
-        oa__strtab_init(&v->other, v->mem, v->n_tokens - n_plain, key, v->text, v->text_off));
+    OA__TRY(oa__strtab_init(&v->other, v->mem, v->n_tokens - n_plain, key, v->text, v->text_off));
     for (size_t i = 0; i < v->n_tokens; i++) {
         oa__strtab *t = oa__vocab_is_plain(v, (int32_t)i) ? &v->plain : &v->other;
         if (v->text_off[i + 1] > v->text_off[i]) oa__strtab_put(t, (int32_t)i);
@@ -209,10 +208,24 @@ static int index_special(oa__vocab *v)
 
 /* Texts that end a generation wherever a control or user-defined token has them. */
 static const char *const end_texts[] = {
-    "<|im_end|>",      "<|eot_id|>",        "<|eom_id|>",  "<|end_of_text|>", "<|endoftext|>",
-    "<|end|>",         "</s>",              "<end_of_turn>", "<eos>",         "<|endofturn|>",
-    "<|end_of_turn|>", "<|eot|>",           "<EOT>",       "_<EOT>",          "<|return|>",
-    "<|end_of_sentence|>", "<\xef\xbd\x9c" "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|endoftext|>",
+    "<|end|>",
+    "</s>",
+    "<end_of_turn>",
+    "<eos>",
+    "<|endofturn|>",
+    "<|end_of_turn|>",
+    "<|eot|>",
+    "<EOT>",
+    "_<EOT>",
+    "<|return|>",
+    "<|end_of_sentence|>",
+    "<\xef\xbd\x9c"
+    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
 };
 
 static void mark_ends(oa__vocab *v)
@@ -294,9 +307,20 @@ void oa__vocab_free(oa__vocab *v)
 {
     if (!v) return;
     oa__pretoken_free(v->pretoken, v->mem);
-    void *const parts[] = {v->text, v->text_off, v->bytes, v->bytes_off, v->types, v->flags,
-                           v->plain.slots, v->other.slots, v->words.slots, v->merges.slots,
-                           v->merged_id, v->control.nodes, v->control_fwd.nodes, v->user.nodes,
+    void *const parts[] = {v->text,
+                           v->text_off,
+                           v->bytes,
+                           v->bytes_off,
+                           v->types,
+                           v->flags,
+                           v->plain.slots,
+                           v->other.slots,
+                           v->words.slots,
+                           v->merges.slots,
+                           v->merged_id,
+                           v->control.nodes,
+                           v->control_fwd.nodes,
+                           v->user.nodes,
                            v->rank};
     for (size_t i = 0; i < OA__ARRAY_LEN(parts); i++)
         oa__free(v->mem, parts[i]);

@@ -94,8 +94,9 @@ static void test_text_spm__ends(void **state)
     assert_int_equal(ids.data[1], 15043);
     ids.len = 0;
     const char *text = "<s>Hello</s><s>Hello";
-    assert_int_equal(oa__vocab_encode(vocab, text, strlen(text),
-                                      OA_TOKENIZE_SPECIAL | OA_TOKENIZE_NO_BOS, &ids), 0);
+    assert_int_equal(
+        oa__vocab_encode(vocab, text, strlen(text), OA_TOKENIZE_SPECIAL | OA_TOKENIZE_NO_BOS, &ids),
+        0);
     const int32_t want[] = {1, 15043, 2, 1, 15043};
     assert_int_equal(ids.len, 5);
     assert_memory_equal(ids.data, want, sizeof want);
