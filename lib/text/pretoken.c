@@ -30,6 +30,7 @@ enum {
 #define S "\\t-\\r \\x83"
 #define CONTRACTION "'(?:[stmd]|re|ve|ll)"
 #define CONTRACTION_ANY_CASE "'(?:[sS\\x81tTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])"
+#define WHITE_SPACE "|[" S "]*[\\r\\n]+|[" S "]+(?![^" S "])|[" S "]+"
 
 static const struct pattern {
     const char *name;
@@ -37,30 +38,30 @@ static const struct pattern {
     const char *regex;
     bool ignore_merges, nfc;
 } patterns[] = {
-    {"gpt-2",
-     {0},
-     CONTRACTION "| ?[" L "]+| ?[" N "]+| ?[^" S L N "]+|[" S "]+(?![^" S "])|[" S "]+",
-     false,
-     false},
+    {
+        .name = "gpt-2",
+        .regex = CONTRACTION "| ?[" L "]+| ?[" N "]+| ?[^" S L N "]+|[" S "]+(?![^" S "])|[" S "]+",
+    },
     /* Every number character alone, then gpt-2's pattern in what lies between: a number ends the
      * text for the look-ahead behind white space. */
-    {"smollm",
-     {0},
-     "[" D "]|" CONTRACTION "| ?[" L "]+| ?[^" S L D "]+|[" S "]+(?![^" S D "])|[" S "]+",
-     false,
-     false},
-    {"llama-3",
-     {"llama-bpe", "llama3", "llama-v3"},
-     CONTRACTION_ANY_CASE "|[^\\r\\n" L N "]?[" L "]+|[" N "]{1,3}| ?[^" S L N "]+[\\r\\n]*"
-                          "|[" S "]*[\\r\\n]+|[" S "]+(?![^" S "])|[" S "]+",
-     true,
-     false},
-    {"qwen2",
-     {0},
-     CONTRACTION_ANY_CASE "|[^\\r\\n" L N "]?[" L "]+|[" N "]| ?[^" S L N "]+[\\r\\n]*"
-                          "|[" S "]*[\\r\\n]+|[" S "]+(?![^" S "])|[" S "]+",
-     false,
-     true},
+    {
+        .name = "smollm",
+        .regex = "[" D "]|" CONTRACTION "| ?[" L "]+| ?[^" S L D "]+"
+                 "|[" S "]+(?![^" S D "])|[" S "]+",
+    },
+    {
+        .name = "llama-3",
+        .aliases = {"llama-bpe", "llama3", "llama-v3"},
+        .regex = CONTRACTION_ANY_CASE "|[^\\r\\n" L N "]?[" L "]+|[" N "]{1,3}"
+                 "| ?[^" S L N "]+[\\r\\n]*" WHITE_SPACE,
+        .ignore_merges = true,
+    },
+    {
+        .name = "qwen2",
+        .regex = CONTRACTION_ANY_CASE "|[^\\r\\n" L N "]?[" L "]+|[" N "]"
+                 "| ?[^" S L N "]+[\\r\\n]*" WHITE_SPACE,
+        .nfc = true,
+    },
 };
 
 struct oa__pretoken {
