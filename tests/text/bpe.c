@@ -63,9 +63,9 @@ static void test_text_bpe__patterns(void **state)
     small_init_bpe(&s);
     int32_t d2 = small_merge(&s, "1 1", "11");
     int32_t d3 = small_merge(&s, "11 1", "111");
+    int32_t nl_sp = small_merge(&s, "\xC4\x8A \xC4\xA0", "\xC4\x8A\xC4\xA0");
     int32_t sp2 = small_merge(&s, "\xC4\xA0 \xC4\xA0", "\xC4\xA0\xC4\xA0");
     int32_t sp_x = small_merge(&s, "\xC4\xA0 x", "\xC4\xA0x");
-    int32_t nl_sp = small_merge(&s, "\xC4\x8A \xC4\xA0", "\xC4\x8A\xC4\xA0");
     int32_t quote_s = small_merge(&s, "' s", "'s");
     int32_t quote_S = small_merge(&s, "' S", "'S");
     int32_t dot_nl = small_merge(&s, ". \xC4\x8A", ".\xC4\x8A");
