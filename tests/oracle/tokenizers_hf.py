@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare our ids with Hugging Face tokenizers built from the same vocabulary and merges.
 
-    tokenizers_hf.py TOKENIZE_JSONL MODEL.gguf MESSAGES.jsonl
+    tokenizers_hf.py TOKENIZE_JSONL [MODEL.gguf [MESSAGES.jsonl]]
 
-TOKENIZE_JSONL is our test program (tests/text/tokenize_jsonl.c). Texts: every message, and 10,000
-random strings of many scripts, emoji with joiners, combining marks, control characters, digits,
+TOKENIZE_JSONL is our test program (tests/text/tokenize_jsonl.c). The model is SmolLM2, OA_TEST_MODEL
+or the installed one; the messages lie under OA_TEST_SHARED. Texts: every message, and 10,000 random
+strings of many scripts, emoji with joiners, combining marks, control characters, digits,
 white space and look-alikes of special tokens; with special tokens recognised and without. All
 patterns are tried on the one vocabulary, with the regexes of the models they come from. Exits 77
 when a module or a file is missing.
@@ -115,7 +116,12 @@ def ours(program, gguf, pattern, special, lines):
 
 
 def main():
-    program, gguf, messages = sys.argv[1:4]
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    program, gguf, messages = (sys.argv[1:] + [None, None])[:3]
+    gguf = gguf or os.environ.get("OA_TEST_MODEL") or os.path.join(
+        data, "openassistant", "models", "SmolLM2-135M-Instruct.Q4_1.gguf")
+    messages = messages or os.path.join(os.environ.get("OA_TEST_SHARED", "../shared"), "data",
+                                        "oasst1-en.messages.jsonl")
     for path in (gguf, messages):
         if not os.path.exists(path):
             skip("no " + path)
