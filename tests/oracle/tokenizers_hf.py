@@ -3,7 +3,7 @@
 
     tokenizers_hf.py TOKENIZE_JSONL [MODEL.gguf [MESSAGES.jsonl]]
 
-TOKENIZE_JSONL is our test program (tests/text/tokenize_jsonl.c). The model is SmolLM2, OA_TEST_MODEL
+TOKENIZE_JSONL is our test program (tests/text). The model is SmolLM2, OA_TEST_MODEL
 or the installed one; the messages lie under OA_TEST_SHARED. Texts: every message, and 10,000 random
 strings of many scripts, emoji with joiners, combining marks, control characters, digits,
 white space and look-alikes of special tokens; with special tokens recognised and without. All
