@@ -28,7 +28,7 @@
 int oa__err(int code, const char *fmt, ...) OA__PRINTF(2, 3);
 
 /* The usual texts. */
-int oa__err_nomem(size_t size);             /* OA_ENOMEM */
+int oa__err_nomem(size_t size);                                    /* OA_ENOMEM */
 int oa__err_errno(int errnum, const char *what, const char *path); /* from errno: NOTFOUND, ACCES,
                                                                       IO, NOMEM */
 
@@ -59,9 +59,9 @@ int oa__err_errno(int errnum, const char *what, const char *path); /* from errno
 /* An allocator with an account: every allocation is counted against `limit`. Lives inside the
  * handle that owns it (model, sampler). Thread safe when the allocator is. */
 typedef struct oa__mem {
-    oa_allocator a;                 /* alloc_fn NULL = the C library */
-    uint64_t limit;                 /* bytes; 0 = none */
-    _Atomic uint64_t used;          /* bytes allocated or reserved now */
+    oa_allocator a;        /* alloc_fn NULL = the C library */
+    uint64_t limit;        /* bytes; 0 = none */
+    _Atomic uint64_t used; /* bytes allocated or reserved now */
 } oa__mem;
 
 /* Copies `a` (NULL = C library). OA_EINVAL when only one of the two functions is set. */
@@ -73,7 +73,7 @@ void *oa__alloc(oa__mem *mem, size_t size);
 void *oa__alloc_array(oa__mem *mem, size_t n, size_t elem_size); /* checks the product */
 /* Grows or shrinks, keeping what fits; new bytes are zero. On failure the old block stays. */
 void *oa__realloc(oa__mem *mem, void *ptr, size_t size);
-void oa__free(oa__mem *mem, void *ptr); /* NULL is fine */
+void oa__free(oa__mem *mem, void *ptr);                        /* NULL is fine */
 char *oa__strndup(oa__mem *mem, const char *text, size_t len); /* NUL-terminated */
 
 /* Count memory that is not allocated here (maps) against the limit. */
@@ -186,21 +186,22 @@ void oa__map_drop(const oa__map *map, size_t offset, size_t size);
 typedef struct oa__file_out oa__file_out;
 int oa__file_out_open(oa__file_out **out, oa__mem *mem, const char *path);
 int oa__file_out_write(oa__file_out *f, const void *data, size_t size);
-int oa__file_out_commit(oa__file_out *f); /* frees f, on failure too */
+int oa__file_out_commit(oa__file_out *f);   /* frees f, on failure too */
 void oa__file_out_abandon(oa__file_out *f); /* frees f and removes the part; NULL is fine */
 
 /* Read a whole file of at most max bytes into *out (NUL added, free with oa__free). */
 int oa__file_read(oa__mem *mem, const char *path, size_t max, char **out, size_t *len);
 bool oa__file_exists(const char *path);
 /* Call fn for each name in a folder, sorted bytewise; OA_ENOTFOUND when there is none. */
-int oa__dir_list(oa__mem *mem, const char *path, int (*fn)(const char *name, void *arg),
-                 void *arg);
+int oa__dir_list(oa__mem *mem, const char *path, int (*fn)(const char *name, void *arg), void *arg);
 /* Environment variable or NULL; the one place that reads it. */
 const char *oa__env(const char *name);
 
 /* --- threads (pool.c, lock.c) -------------------------------------------------------------- */
 
-typedef struct oa__lock { _Atomic uint32_t state; } oa__lock; /* futex mutex; zero = open */
+typedef struct oa__lock {
+    _Atomic uint32_t state;
+} oa__lock; /* futex mutex; zero = open */
 void oa__lock_take(oa__lock *l);
 bool oa__lock_try(oa__lock *l);
 void oa__lock_drop(oa__lock *l);
@@ -237,13 +238,15 @@ const char *oa__cpu_tier_name(uint32_t tier);
 
 /* --- clock (clock.c) ----------------------------------------------------------------------- */
 
-uint64_t oa__clock_ns(void); /* monotonic */
+uint64_t oa__clock_ns(void);     /* monotonic */
 uint64_t oa__clock_wall_s(void); /* seconds since 1970, for strftime_now */
 
 /* --- random (random.c) --------------------------------------------------------------------- */
 
 /* xoshiro256** (Blackman and Vigna 2018), seeded by splitmix64: the same numbers everywhere. */
-typedef struct oa__random { uint64_t s[4]; } oa__random;
+typedef struct oa__random {
+    uint64_t s[4];
+} oa__random;
 void oa__random_seed(oa__random *r, uint64_t seed);
 uint64_t oa__random_u64(oa__random *r);
 double oa__random_f64(oa__random *r);                 /* [0, 1), 53 bits */
