@@ -182,9 +182,13 @@ static int index_texts(oa__vocab *v, uint64_t key)
         n_plain += oa__vocab_is_plain(v, (int32_t)i);
     OA__TRY(oa__strtab_init(&v->plain, v->mem, n_plain, key, v->text, v->text_off));
     OA__TRY(oa__strtab_init(&v->other, v->mem, v->n_tokens - n_plain, key, v->text, v->text_off));
-    for (size_t i = 0; i < v->n_tokens; i++) {
-        oa__strtab *t = oa__vocab_is_plain(v, (int32_t)i) ? &v->plain : &v->other;
-        if (v->text_off[i + 1] > v->text_off[i]) oa__strtab_put(t, (int32_t)i);
+    /* Normal tokens last: they count before others of the same text. */
+    for (int normal = 0; normal < 2; normal++) {
+        for (size_t i = 0; i < v->n_tokens; i++) {
+            if ((v->types[i] == OA__TOKEN_NORMAL) != normal) continue;
+            oa__strtab *t = oa__vocab_is_plain(v, (int32_t)i) ? &v->plain : &v->other;
+            if (v->text_off[i + 1] > v->text_off[i]) oa__strtab_put(t, (int32_t)i);
+        }
     }
     return OA_OK;
 }

@@ -17,6 +17,7 @@
  */
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,10 +36,13 @@ static struct {
     char names[256][8];
 } in;
 
-static void require(bool holds)
-{
-    if (!holds) abort();
-}
+#define require(holds)                                                                             \
+    do {                                                                                           \
+        if (!(holds)) {                                                                            \
+            fprintf(stderr, "fuzz_tokenizer:%d: does not hold: %s\n", __LINE__, #holds);           \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
 
 static void add(oa__vocab_spec *spec, const char *text, size_t len, int32_t type, float score)
 {
@@ -199,8 +203,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     uint32_t flags = choice & 64 ? OA_TOKENIZE_SPECIAL : 0;
-    /* All text survives when nothing is recognised and no byte lacks a token. */
-    bool spells = spec.kind == OA__VOCAB_BPE && choice & 4 && !flags && (choice >> 4 & 3) != 3;
+    /* All text survives when nothing is added or recognised and no byte lacks a token. */
+    bool spells =
+        spec.kind == OA__VOCAB_BPE && (choice & 6) == 4 && !flags && (choice >> 4 & 3) != 3;
     check_text(v, text, (size_t)(end - text), flags, spec.unk_id, spells);
     oa__vocab_free(v);
     return 0;

@@ -169,7 +169,10 @@ static void test_text_vocab__hostile(void **state)
     small_add_n(&s, giant, sizeof giant, OA__TOKEN_NORMAL, 0);
     int32_t big = small_add_n(&s, giant, sizeof giant - 1, OA__TOKEN_USER_DEFINED, 0);
     small_add(&s, "\xFF", 0, 0);
+    small_add(&s, "\xC3\xA9", OA__TOKEN_USER_DEFINED, 0); /* as the character of byte 0xE9 */
     oa__vocab *v = small_new(&s);
+    EXPECT(v, "\xE9\xBF", 0, 0xEF, 0xBF, 0xBD, );
+    EXPECT(v, "\xE9\xBF\xBF", 0, 0xE9, 0xBF, 0xBF, );
     EXPECT(v, "ab", 0, ab, );
     int32_t bigs[] = {big, 'a', -1};
     expect_ids(v, giant, sizeof giant, 0, bigs);
