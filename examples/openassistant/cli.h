@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the openassistant command share. The command uses nothing of the library but
+ * its public headers.
+ *
+ * Exit codes, the same for every verb:
+ *   0    done
+ *   1    a file, a model or the machine would not do it; one line on standard error says why
+ *   2    the command line was wrong; one line on standard error says how
+ *   130  ended by Ctrl-C (128 + SIGINT), 143 by SIGTERM, 129 by SIGHUP
+ *   141  whoever read the output went away (128 + SIGPIPE)
+ */
+#ifndef OPENASSISTANT_CLI_H
+#define OPENASSISTANT_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <jansson.h>
+#include <openassistant/openassistant.h>
+
+#define CLI_DEFAULT_MODEL "SmolLM2-135M-Instruct.Q4_1"
+
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_PIPE = 141 };
+
+/* --- args.c: one option table for all verbs --------------------------------------------------- */
+
+enum cli_verb_bit {
+    CLI_CHAT = 1 << 0,
+    CLI_RUN = 1 << 1,
+    CLI_INFO = 1 << 2,
+    CLI_TOKENIZE = 1 << 3,
+    CLI_MODELS = 1 << 4,
+    CLI_BENCH = 1 << 5
+};
+
+/* A sampler parameter given as an option. */
+typedef struct cli_param {
+    char *key;
+    const char *text;
+} cli_param;
+
+/* Everything that options can say; zero is "not given". Texts point into argv. */
+typedef struct cli_args {
+    const char *model, *tokenizer, *file, *system, *template_name, *template_file, *cpu, *kv_type,
+        *load;
+    const char **stops;
+    size_t n_stops;
+    uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs;
+    uint64_t memory_limit;
+    bool json, jsonl, raw, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
+        metadata, help;
+    const char **words; /* arguments that are no options */
+    size_t n_words;
+    cli_param *params;
+    size_t n_params;
+} cli_args;
+
+typedef struct cli_verb {
+    const char *name;
+    unsigned bit;
+    const char *synopsis; /* after the name */
+    const char *summary;
+    int (*run)(cli_args *args);
+} cli_verb;
+
+extern const cli_verb cli_verbs[];
+extern const size_t cli_n_verbs;
+
+/* Read the arguments behind the verb. CLI_OK, or CLI_USAGE with the reason said. */
+int args_parse(cli_args *args, const cli_verb *verb, int argc, char **argv);
+void args_free(cli_args *args);
+void args_print_help(const cli_verb *verb, FILE *out);
+/* One option name per line ("--model", "-m"), for completion and tests. */
+void args_print_words(const cli_verb *verb, FILE *out);
+/* Set a sampler as the options say. */
+int args_apply_params(const cli_args *args, oa_sampler *sampler);
+
+/* --- ui.c: messages, signals, progress, output ------------------------------------------------ */
+
+void ui_init(void);
+/* One line on standard error: "openassistant: ..."; control characters become '?'. */
+void ui_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void ui_note(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* dim, no prefix */
+/* Say why a call into the library failed, about `what` (may be NULL). Returns the exit code. */
+int ui_fail(int code, const char *what);
+int ui_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool ui_colour(void);  /* standard output takes colour */
+bool ui_is_tty(FILE *f);
+void ui_set_quiet(bool quiet); /* no progress, no notes */
+
+/* Signals: how often Ctrl-C was pressed since the last ui_forget_interrupts(). */
+int ui_interrupts(void);
+void ui_forget_interrupts(void);
+bool ui_terminated(void);     /* SIGTERM or SIGHUP came */
+bool ui_stop_wanted(void);    /* any of them */
+int ui_stop_code(void);       /* the exit code that tells so */
+bool ui_take_resumed(void);   /* SIGCONT came since the last call */
+bool ui_take_resized(void);   /* SIGWINCH came since the last call */
+
+/* oa_progress_fn: a bar on standard error when it is a terminal and the work takes a while. */
+int ui_progress(const char *what, uint64_t done, uint64_t total, void *user);
+void ui_progress_clear(void);
+
+/* oa_text_fn: write to standard output at once. On a terminal, control characters that a model
+ * might send to it are left out. */
+int ui_text(const char *text, size_t text_len, void *user);
+bool ui_text_at_line_start(void);
+void ui_text_end(void); /* finish the line if one was begun */
+/* Flush standard output; CLI_OK, CLI_PIPE, or CLI_FAILED with the reason said. */
+int ui_close_output(int code);
+double ui_now(void); /* seconds */
+
+/* --- load.c: models, samplers, prompts -------------------------------------------------------- */
+
+/* Open the model that the options name; says why not. *exit_code is set on failure. */
+oa_model *load_model(const cli_args *args, const char *name, uint32_t flags, int *exit_code);
+/* Fill options of oa_model_open() from the command line; CLI_USAGE with the reason said. */
+int load_model_opts(const cli_args *args, uint32_t flags, oa_model_opts *opts);
+/* Say why a model could not be opened or inspected. */
+int load_model_fail(int code, const char *name);
+int load_kv_type(const cli_args *args, uint32_t *kv_type);
+/* Read a whole file, "-" is standard input; NUL added; NULL when it said why not. */
+char *load_file(const char *path, size_t *len);
+/* The prompt or text that words, -f and standard input make up together; free it. */
+char *load_prompt(const cli_args *args, const char *verb, size_t *len, int *exit_code);
+/* A JSON string from any bytes: what is no UTF-8 becomes U+FFFD. */
+json_t *load_json_text(const char *text, size_t len);
+int load_print_json(json_t *value, size_t flags); /* prints, frees; exit code */
+/* Bytes as "98.4 MB". */
+const char *load_size_text(uint64_t size, char buf[32]);
+const char *load_finish_text(uint32_t finish);
+
+/* --- verbs ------------------------------------------------------------------------------------ */
+
+int verb_chat(cli_args *args);
+int verb_run(cli_args *args);
+int verb_info(cli_args *args);
+int verb_tokenize(cli_args *args);
+int verb_models(cli_args *args);
+int verb_bench(cli_args *args);
+
+#endif

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for openassistant(1). The words come from the command's own option table.
+_openassistant()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[0]}
+    local verb="" words="" i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+            -*) ;;
+            *) verb=${COMP_WORDS[i]}; break ;;
+        esac
+    done
+    COMPREPLY=()
+    case $prev in
+        -m | --model)
+            words=$("$cmd" models 2>/dev/null | awk '{print $1}')
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")
+            return
+            ;;
+        -f | --file | --tokenizer | --template-file | --load)
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return
+            ;;
+        --template) words="oasst chatml llama-2 zephyr plain" ;;
+        --kv) words="f16 f32" ;;
+        --cpu) words="c avx2 avx512vnni" ;;
+        *)
+            if [[ -z $verb || $verb == help ]]; then
+                words=$("$cmd" help --words 2>/dev/null)
+            elif [[ $cur == -* ]]; then
+                words=$("$cmd" help --words "$verb" 2>/dev/null)
+            elif [[ $verb == info ]]; then
+                words=$("$cmd" models 2>/dev/null | awk '{print $1}')
+                mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")
+                return
+            fi
+            ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -o filenames -F _openassistant openassistant
