@@ -286,6 +286,7 @@ static int answer_turn(oa_chat *c, size_t n_keep, const char *text, oa_text_fn f
     if (t.text) {
         parent = oa__tree_take(&c->tree, parent, OA__ROLE_USER, t.text, t.text_len);
         t.text = NULL;
+        if (t.n_dropped > 0 && t.n_dropped == n_keep) c->kept_from = parent;
     }
     parent = oa__tree_take(&c->tree, parent, OA__ROLE_ASSISTANT, a.text.data, a.text.len);
     a.text = (oa__str){.mem = c->mem};
