@@ -50,7 +50,8 @@ static int add_index(oa__str *out, size_t index)
 static int write_json(const oa_chat *c, oa__str *out)
 {
     const oa__tree *t = &c->tree;
-    OA__TRY(oa__str_addf(out, "{\"format\": \"%s\", \"version\": %d, \"system\": ", FORMAT, VERSION));
+    OA__TRY(oa__str_addf(out, "{\"format\": \"%s\", \"version\": %d, \"system\": ", FORMAT,
+                         VERSION));
     if (c->system) OA__TRY(add_json(out, c->system, strlen(c->system)));
     else OA__TRY(oa__str_add_z(out, "null"));
     OA__TRY(oa__str_add_z(out, ", \"current\": "));
