@@ -53,9 +53,13 @@ static void free_model(oa_model *m)
     oa__free(&mem, m);
 }
 
-/* The error's text with the file's name in front, unless it has it already. */
-static int name_file(int rc, const char *path)
+/* The error's text with the file's name in front, unless it has it already. A key that is missing
+ * from a file that is there makes the file a damaged one. */
+static int name_file(int rc, const oa_model *m)
 {
+    const char *path = m->path;
+    if (path == NULL) return rc;
+    if (rc == OA_ENOTFOUND && m->gguf != NULL) rc = OA_EFORMAT;
     if (rc != OA_EFORMAT && rc != OA_EVERSION && rc != OA_EUNSUPPORTED) return rc;
     char text[512];
     snprintf(text, sizeof text, "%s", oa_error_last());
@@ -192,7 +196,7 @@ int oa_model_open(oa_model **out, const char *path, const oa_model_opts *opts)
     *out = m;
     return OA_OK;
 fail:
-    if (m->path != NULL) rc = name_file(rc, m->path);
+    rc = name_file(rc, m);
     if (rc != OA_ECANCELLED) oa__log_line(&m->log, OA_LOG_ERROR, "%s", oa_error_last());
     free_model(m);
     return rc;
@@ -239,7 +243,7 @@ int oa_model_estimate_memory(const char *path, const oa_model_opts *opts, uint32
     e.total_size = e.weights_size + e.cache_size + e.work_size + header_size;
     rc = oa__opts_write(estimate, &e, sizeof e, sizeof e);
 fail:
-    if (rc < 0 && m->path != NULL) rc = name_file(rc, m->path);
+    if (rc < 0) rc = name_file(rc, m);
     free_model(m);
     return rc;
 }

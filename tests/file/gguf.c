@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "file/gguf_build.h"
+#include "util/model.h"
 
 enum { U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 };
 
@@ -494,6 +495,40 @@ static void test_file_gguf__real_files(void **state)
     }
 }
 
+/* The default model's header with a byte changed at 2,000 seeded places. */
+static void test_file_gguf__default_model_changed(void **state)
+{
+    const char *path = test_model_path();
+    if (path == NULL) {
+        print_message("# no %s\n", TEST_MODEL_NAME);
+        skip();
+    }
+    oa__gguf *g;
+    size_t size;
+    assert_int_equal(oa__gguf_open(&g, NULL, path, false, false), OA_OK);
+    const void *header = oa__gguf_header(g, &size);
+    uint8_t *copy = malloc(size);
+    assert_non_null(copy);
+    memcpy(copy, header, size);
+    oa__gguf_free(g);
+    oa__random r;
+    oa__random_seed(&r, 2000);
+    for (int i = 0; i < 2000; i++) {
+        const size_t at = (size_t)oa__random_below(&r, size);
+        const uint8_t was = copy[at];
+        copy[at] ^= (uint8_t)(1 + oa__random_below(&r, 255));
+        oa__mem mem;
+        assert_int_equal(oa__mem_init(&mem, NULL, MEM_LIMIT), OA_OK);
+        const int rc = oa__gguf_open_memory(&g, &mem, copy, size, true);
+        assert_true((rc == OA_OK) == (g != NULL));
+        if (i % 16 == 0 && g != NULL) read_all(g);
+        oa__gguf_free(g);
+        assert_int_equal(mem.used, 0);
+        copy[at] = was;
+    }
+    free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -507,6 +542,7 @@ int main(void)
         cmocka_unit_test(test_file_gguf__many_keys),
         cmocka_unit_test(test_file_gguf__no_memory),
         cmocka_unit_test(test_file_gguf__real_files),
+        cmocka_unit_test(test_file_gguf__default_model_changed),
     };
     return cmocka_run_group_tests_name("file_gguf", tests, NULL, NULL);
 }
