@@ -3,7 +3,8 @@
 """Compare logits with those of transformers' LlamaForCausalLM on the same weights in float32.
 
     llama_hf.py small ORACLE_LOGITS MAKE_TINY         random models of many shapes
-    llama_hf.py big ORACLE_LOGITS MODEL.gguf TEXTS    a real model, dequantised, 4096 tokens
+    llama_hf.py big ORACLE_LOGITS [MODEL.gguf]        a real model, dequantised, 4096 tokens of
+                                                      OASST text; default: the default model
 
 Prints TAP; exits with 77 when a module or file is missing. Every entry must be within 1e-3."""
 import json
@@ -184,11 +185,30 @@ def tokenise(meta, texts, n):
     return np.array(ids[:n])
 
 
-def big(binary, path, texts):
-    for p in (path, texts):
-        if not os.path.exists(p):
-            print(f"1..0 # SKIP no file {p}")
+def default_model():
+    """As tests/util/model.h looks for it."""
+    data = os.environ.get("XDG_DATA_HOME", "")
+    if not data.startswith("/"):
+        data = os.path.join(os.environ.get("HOME", ""), ".local/share")
+    return os.environ.get("OA_TEST_MODEL") or os.path.join(
+        data, "openassistant/models/SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+def need(*paths):
+    for path in paths:
+        if not os.path.exists(path):
+            print(f"1..0 # SKIP no file {path}")
             sys.exit(77)
+
+
+def texts_path():
+    return os.path.join(os.environ.get("OA_TEST_SHARED", "../shared"),
+                        "data/oasst1-en.messages.jsonl")
+
+
+def big(binary, path=None):
+    path, texts = path or default_model(), texts_path()
+    need(path, texts)
     with tempfile.TemporaryDirectory() as folder:
         f32 = os.path.join(folder, "f32.gguf")
         meta, weights = dequantise(path, f32)
@@ -201,10 +221,11 @@ def big(binary, path, texts):
 
 
 def main():
-    verbs = {"small": (small, 2), "big": (big, 3)}
-    if len(sys.argv) < 2 or sys.argv[1] not in verbs or len(sys.argv) != 2 + verbs[sys.argv[1]][1]:
+    verbs = {"small": (small, 2, 2), "big": (big, 1, 2)}
+    verb, least, most = verbs.get(sys.argv[1] if len(sys.argv) > 1 else "", (None, 0, 0))
+    if verb is None or not least <= len(sys.argv) - 2 <= most:
         raise SystemExit(__doc__)
-    sys.exit(0 if verbs[sys.argv[1]][0](*sys.argv[2:]) else 1)
+    sys.exit(0 if verb(*sys.argv[2:]) else 1)
 
 
 if __name__ == "__main__":
