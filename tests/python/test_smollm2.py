@@ -21,9 +21,9 @@ class SmolLM2(unittest.TestCase):
 
     def test_an_answer_in_pieces(self):
         with self.model.chat(temperature=0, max_tokens=40) as chat:
-            pieces = list(chat.stream("What is the capital of France?"))
+            pieces = list(chat.stream("Why is the sky blue?"))
             answer = "".join(pieces)
-            self.assertIn("Paris", answer)
+            self.assertIn("sky", answer)
             self.assertGreater(len(pieces), 4)
             self.assertTrue(all(pieces))
             self.assertEqual(chat.messages[-1].content, answer)

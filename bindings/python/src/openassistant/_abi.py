@@ -151,6 +151,7 @@ class oa_model_info(Structure):
         ("pad_id", c_int32),
         ("add_bos", c_uint32),
         ("add_eos", c_uint32),
+        ("types", c_char_p),
     ]
 
 

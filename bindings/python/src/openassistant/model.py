@@ -104,6 +104,7 @@ class ModelInfo:
     pad_id: int
     add_bos: bool
     add_eos: bool
+    types: str
 
 
 @dataclass(frozen=True)
