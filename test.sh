@@ -172,12 +172,15 @@ else
     build_and_test build-test all "" --buildtype=release -Dtests=enabled -Dprogram=enabled \
         -Ddocs=enabled
     suites="--suite unit --suite kern --suite api --suite fuzz --suite golden"
-    build_and_test build-asan fast "$suites --timeout-multiplier 5" --buildtype=debugoptimized \
-        -Db_sanitize=address,undefined -Db_lundef=false -Dtests=enabled -Ddocs=disabled
+    threaded="base_error base_hash base_mem base_pool tensor_mm model_open session_many
+session_threads golden_session_tiny"
+    build_and_test build-asan fast "$suites --timeout-multiplier 5" --buildtype=debug \
+        -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false -Dtests=enabled \
+        -Ddocs=disabled
     # Address space randomisation of newer kernels is too much for this sanitizer.
     setarch -R true 2>/dev/null && prefix="setarch -R"
-    build_and_test build-tsan fast "$suites --timeout-multiplier 10" --buildtype=debugoptimized \
-        -Db_sanitize=thread -Db_lundef=false -Dtests=enabled -Ddocs=disabled
+    build_and_test build-tsan fast "$threaded --timeout-multiplier 10" --buildtype=debug \
+        -Doptimization=1 -Db_sanitize=thread -Db_lundef=false -Dtests=enabled -Ddocs=disabled
     prefix=
     CC=clang build_and_test build-clang fast "$suites" --buildtype=release -Dtests=enabled \
         -Ddocs=disabled
