@@ -110,7 +110,7 @@ def random_text(rng, specials):
 
 
 def ours(program, gguf, pattern, special, lines):
-    args = [program, gguf, "-p", pattern] + (["-s"] if special else [])
+    args = [program, gguf] + (["-p", pattern] if pattern else []) + (["-s"] if special else [])
     run = subprocess.run(args, input=lines, stdout=subprocess.PIPE, check=True)
     return [json.loads(line) for line in run.stdout.splitlines()]
 
