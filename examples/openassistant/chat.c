@@ -21,7 +21,7 @@ void chat_after_answer(chat_state *s, int rc)
     oa_generate_result result = OA_GENERATE_RESULT_INIT;
     bool known = oa_chat_get_result(s->chat, &result) == OA_OK;
     if (rc == OA_ECANCELLED || (rc == OA_OK && known && result.finish == OA_FINISH_CANCELLED)) {
-        if (!ui_terminated()) ui_note("(stopped; Ctrl-C again leaves)");
+        if (!ui_terminated() && !ferror(stdout)) ui_note("(stopped; Ctrl-C again leaves)");
     } else if (rc < 0) {
         ui_error("%s", reason && reason[0] ? reason : oa_error_text(rc));
         if (!line_is_interactive(s->reader)) {

@@ -8,7 +8,7 @@
 #define READ_SIZE ((size_t)128 << 20) /* well beyond the caches, so that memory is what is read */
 #define READ_TASK ((size_t)1 << 20)
 #define N_TRIES 3
-#define INT8_NS 20000000u /* wanted length of one try */
+#define INT8_NS 5000000u /* least length of one task */
 
 typedef struct peak_job {
     const oa__kern *kern;
@@ -48,17 +48,17 @@ static int measure_read(const oa_model *m, uint8_t *data, oa__progress *progress
 static int measure_int8(const oa_model *m, oa__progress *progress, double *gops)
 {
     /* Several tasks per thread, so that one that is interrupted does not hold up the rest. */
-    size_t n_tasks = (size_t)m->n_threads * 8;
+    size_t n_tasks = (size_t)m->n_threads * 4;
     peak_job job = {.kern = m->kern, .n = 1 << 12};
     uint64_t took = 0;
-    for (;;) {
+    /* Twice long enough in a row: one alone could have been an interruption. */
+    for (unsigned n_long = 0; n_long < 2 && job.n < (uint64_t)1 << 40;) {
         uint64_t start = oa__clock_ns();
-        oa__pool_run(m->pool, int8_task, &job, n_tasks);
+        int8_task(&job, 0, 0);
         took = oa__clock_ns() - start;
-        if (took >= INT8_NS / 4 || job.n >= (uint64_t)1 << 40) break;
-        job.n *= 2;
+        n_long = took >= INT8_NS ? n_long + 1 : 0;
+        if (!n_long) job.n *= 2;
     }
-    job.n *= took < INT8_NS ? INT8_NS / (took ? took : 1) + 1 : 1;
     for (unsigned i = 0; i < N_TRIES; i++) {
         OA__TRY(oa__progress_poll(progress, N_TRIES + 1 + i));
         atomic_store(&job.done, 0);

@@ -317,9 +317,12 @@ def test_bench_json():
 def test_run_answers_with_the_default_model():
     model = need_default()
     with Home() as home:
-        r = run("run", "-m", model, "--temperature", "0", "-n", "24", "What is the capital of "
-                "France?", home=home)
+        r = run("run", "-m", model, "--raw", "--temperature", "0", "-n", "4",
+                "The capital of France is", home=home)
         check(r.code == 0 and "Paris" in r.out, r.out, r.err)
+        r = run("run", "-m", model, "--temperature", "0", "-n", "24", "--json", "Say hello.",
+                home=home)
+        check(r.code == 0 and r.json()["n_prompt"] > 30 and r.json()["text"], r.out, r.err)
 
 
 if __name__ == "__main__":
