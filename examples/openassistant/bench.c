@@ -124,8 +124,8 @@ static int tell(bench_state *b)
         return load_print_json(o, JSON_INDENT(2));
     }
     printf("%s, %s, %u threads, %s; median of %u passes (lowest to highest)\n",
-           b->info.name[0] ? b->info.name : b->info.path, b->info.type,
-           (unsigned)b->info.n_threads, b->info.cpu, (unsigned)b->n_runs);
+           b->info.name[0] ? b->info.name : b->info.path, b->info.type, (unsigned)b->info.n_threads,
+           b->info.cpu, (unsigned)b->n_runs);
     print_series("prompt", "tokens/s", &b->prompt, "the int8 peak", prompt_share);
     print_series("tokens", "tokens/s", &b->token, "the read bandwidth", token_share);
     print_series("read", "GB/s", &b->read, NULL, 0);

@@ -312,10 +312,12 @@ void chat_command(chat_state *s, const char *line)
         const char *name;
         void (*run)(chat_state *s, char *rest);
     } commands[] = {
-        {"/help", do_help},     {"/regenerate", do_regenerate}, {"/edit", do_edit},
-        {"/back", do_back},     {"/branches", do_branches},     {"/system", do_system},
-        {"/set", do_set},       {"/save", do_save},             {"/load", do_load},
-        {"/stats", do_stats},   {"/quit", do_quit},             {"/exit", do_quit},
+        {"/help", do_help},         {"/regenerate", do_regenerate},
+        {"/edit", do_edit},         {"/back", do_back},
+        {"/branches", do_branches}, {"/system", do_system},
+        {"/set", do_set},           {"/save", do_save},
+        {"/load", do_load},         {"/stats", do_stats},
+        {"/quit", do_quit},         {"/exit", do_quit},
     };
     char *copy = strdup(line), *rest = copy;
     char *word = copy ? next_word(&rest) : NULL;

@@ -14,7 +14,7 @@ typedef struct chat_state {
     oa_session_opts session_opts;
     oa_chat_opts opts;
     char *template_text;
-    char *preset; /* stands on the next line to be edited */
+    char *preset;      /* stands on the next line to be edited */
     size_t edit_index; /* with preset: the message that the next line replaces */
     bool editing;
     bool leave;

@@ -87,18 +87,18 @@ void ui_note(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* dim
 /* Say why a call into the library failed, about `what` (may be NULL). Returns the exit code. */
 int ui_fail(int code, const char *what);
 int ui_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-bool ui_colour(void);  /* standard output takes colour */
+bool ui_colour(void); /* standard output takes colour */
 bool ui_is_tty(FILE *f);
 void ui_set_quiet(bool quiet); /* no progress, no notes */
 
 /* Signals: how often Ctrl-C was pressed since the last ui_forget_interrupts(). */
 int ui_interrupts(void);
 void ui_forget_interrupts(void);
-bool ui_terminated(void);     /* SIGTERM or SIGHUP came */
-bool ui_stop_wanted(void);    /* any of them */
-int ui_stop_code(void);       /* the exit code that tells so */
-bool ui_take_resumed(void);   /* SIGCONT came since the last call */
-bool ui_take_resized(void);   /* SIGWINCH came since the last call */
+bool ui_terminated(void);   /* SIGTERM or SIGHUP came */
+bool ui_stop_wanted(void);  /* any of them */
+int ui_stop_code(void);     /* the exit code that tells so */
+bool ui_take_resumed(void); /* SIGCONT came since the last call */
+bool ui_take_resized(void); /* SIGWINCH came since the last call */
 
 /* oa_progress_fn: a bar on standard error when it is a terminal and the work takes a while. */
 int ui_progress(const char *what, uint64_t done, uint64_t total, void *user);

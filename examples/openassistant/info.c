@@ -146,32 +146,43 @@ static int print_json(const cli_args *args, const oa_model *model, oa_model_info
     }
     const struct {
         const char *key, *text;
-    } texts[] = {{"path", info->path},           {"name", info->name},
-                 {"architecture", info->architecture}, {"license", info->license},
-                 {"type", info->type},           {"types", info->types},
+    } texts[] = {{"path", info->path},
+                 {"name", info->name},
+                 {"architecture", info->architecture},
+                 {"license", info->license},
+                 {"type", info->type},
+                 {"types", info->types},
                  {"tokenizer", info->tokenizer},
-                 {"chat_template", info->chat_template}, {"cpu", info->cpu}};
+                 {"chat_template", info->chat_template},
+                 {"cpu", info->cpu}};
     const struct {
         const char *key;
         uint64_t n;
-    } counts[] = {{"n_params", info->n_params},     {"file_size", info->file_size},
-                  {"weights_size", info->weights_size}, {"n_layers", info->n_layers},
-                  {"d_model", info->d_model},       {"d_ff", info->d_ff},
-                  {"n_heads", info->n_heads},       {"n_heads_kv", info->n_heads_kv},
-                  {"d_head", info->d_head},         {"n_vocab", info->n_vocab},
+    } counts[] = {{"n_params", info->n_params},
+                  {"file_size", info->file_size},
+                  {"weights_size", info->weights_size},
+                  {"n_layers", info->n_layers},
+                  {"d_model", info->d_model},
+                  {"d_ff", info->d_ff},
+                  {"n_heads", info->n_heads},
+                  {"n_heads_kv", info->n_heads_kv},
+                  {"d_head", info->d_head},
+                  {"n_vocab", info->n_vocab},
                   {"n_ctx_train", info->n_ctx_train}};
     const struct {
         const char *key;
         int32_t id;
-    } ids[] = {{"bos_id", info->bos_id}, {"eos_id", info->eos_id}, {"eot_id", info->eot_id},
-               {"unk_id", info->unk_id}, {"pad_id", info->pad_id}};
+    } ids[] = {{"bos_id", info->bos_id},
+               {"eos_id", info->eos_id},
+               {"eot_id", info->eot_id},
+               {"unk_id", info->unk_id},
+               {"pad_id", info->pad_id}};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         json_object_set_new(o, texts[i].key, text_or_null(texts[i].text));
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
         json_object_set_new(o, counts[i].key, json_integer((json_int_t)counts[i].n));
     for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
-        json_object_set_new(o, ids[i].key,
-                            ids[i].id < 0 ? json_null() : json_integer(ids[i].id));
+        json_object_set_new(o, ids[i].key, ids[i].id < 0 ? json_null() : json_integer(ids[i].id));
     json_object_set_new(o, "add_bos", json_boolean(info->add_bos));
     json_object_set_new(o, "add_eos", json_boolean(info->add_eos));
     json_object_set_new(o, "memory", memory);

@@ -78,10 +78,12 @@ int load_model_fail(int code, const char *name)
     oa_model_find(NULL, folder, sizeof(folder), NULL);
     if (strcmp(name, CLI_DEFAULT_MODEL) == 0)
         ui_error("the default model %s is not installed: 'sh start.sh' in the source folder gets "
-                 "it, or name another with -m", name);
+                 "it, or name another with -m",
+                 name);
     else
         ui_error("no file and no installed model is called '%s'; 'openassistant models' lists "
-                 "those in %s", name, folder);
+                 "those in %s",
+                 name, folder);
     return CLI_FAILED;
 }
 
@@ -214,11 +216,10 @@ static size_t utf8_len(const unsigned char *s, size_t n)
 {
     static const struct {
         unsigned char lo, hi, lo2, hi2, len;
-    } forms[] = {{0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2},
-                 {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-                 {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-                 {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-                 {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    } forms[] = {
+        {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
         if (s[0] < forms[i].lo || s[0] > forms[i].hi) continue;
         if (forms[i].len == 1) return 1;

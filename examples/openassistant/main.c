@@ -12,8 +12,7 @@ const cli_verb cli_verbs[] = {
     {"tokenize", CLI_TOKENIZE, "[OPTION]... [TEXT | -]", "turn text into token ids, or back",
      verb_tokenize},
     {"models", CLI_MODELS, "[OPTION]...", "list the installed models", verb_models},
-    {"bench", CLI_BENCH, "[OPTION]...", "measure speed beside what the machine can do",
-     verb_bench},
+    {"bench", CLI_BENCH, "[OPTION]...", "measure speed beside what the machine can do", verb_bench},
 };
 const size_t cli_n_verbs = sizeof(cli_verbs) / sizeof(cli_verbs[0]);
 
@@ -31,12 +30,13 @@ static void print_help(FILE *out)
     for (size_t i = 0; i < cli_n_verbs; i++)
         fprintf(out, "  %-9s %s\n", cli_verbs[i].name, cli_verbs[i].summary);
     fprintf(out, "  %-9s %s\n", "help", "this text, or that of a verb: openassistant help VERB");
-    fprintf(out, "\n  --version  print the version\n"
-                 "  --help     print this text\n\n"
-                 "-m takes the path of a GGUF file or the name of an installed model; without it\n"
-                 "the model is %s.\n\n"
-                 "Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong\n"
-                 "command line, 130 ended by Ctrl-C, 141 the reader of the output went away.\n",
+    fprintf(out,
+            "\n  --version  print the version\n"
+            "  --help     print this text\n\n"
+            "-m takes the path of a GGUF file or the name of an installed model; without it\n"
+            "the model is %s.\n\n"
+            "Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong\n"
+            "command line, 130 ended by Ctrl-C, 141 the reader of the output went away.\n",
             CLI_DEFAULT_MODEL);
 }
 

@@ -55,8 +55,8 @@ void ui_init(void)
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     stdout_tty = isatty(STDOUT_FILENO);
     stderr_tty = isatty(STDERR_FILENO);
-    colour = stdout_tty && !(no_color && no_color[0]) && term && term[0] &&
-             strcmp(term, "dumb") != 0;
+    colour =
+        stdout_tty && !(no_color && no_color[0]) && term && term[0] && strcmp(term, "dumb") != 0;
 }
 
 bool ui_colour(void)

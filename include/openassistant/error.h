@@ -41,7 +41,7 @@ enum oa_error {
 #define OA_ERROR_ENUM(name, number, text) OA_##name = (number),
     OA_ERROR_MAP(OA_ERROR_ENUM)
 #undef OA_ERROR_ENUM
-/** @endcond */
+    /** @endcond */
 };
 
 #ifdef __cplusplus

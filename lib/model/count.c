@@ -38,8 +38,8 @@ int oa__model_count(oa_model *m)
     for (uint32_t type; (type = next_type(&c)) < N_TYPES; c.n_tensors[type] = 0) {
         const char *name = oa__type_get(type)->name;
         if (text.len == 0) m->type_name = name;
-        OA__TRY_GOTO(oa__str_addf(&text, text.len ? ", %s %zu" : "%s %zu", name,
-                                  c.n_tensors[type]));
+        OA__TRY_GOTO(
+            oa__str_addf(&text, text.len ? ", %s %zu" : "%s %zu", name, c.n_tensors[type]));
     }
     m->types_text = text.data;
     return OA_OK;

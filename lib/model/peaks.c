@@ -93,8 +93,8 @@ int oa_measure_peaks(oa_model *model, oa_peaks *peaks, oa_progress_fn progress_f
     if (!model->has_weights)
         return oa__err(OA_EINVAL, "the model was opened without weights, want them loaded");
     oa_peaks full = OA_PEAKS_INIT;
-    oa__progress progress = {.fn = progress_fn, .user = user, .what = "peaks",
-                             .total = 2 * N_TRIES + 1};
+    oa__progress progress = {
+        .fn = progress_fn, .user = user, .what = "peaks", .total = 2 * N_TRIES + 1};
     OA__TRY(oa__opts_write(peaks, &full, sizeof(full), sizeof(full)));
     OA__TRY(count_work(model, &full));
     uint8_t *data = oa__alloc(&model->mem, READ_SIZE);

@@ -27,6 +27,8 @@ def need_tiny():
 
 def need_default():
     """The real model, or a skip."""
+    if os.environ.get("OA_TEST_SANITIZE") == "thread":
+        raise Skip("the default model takes minutes under the thread sanitizer")
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     path = os.environ.get("OA_TEST_MODEL") or os.path.join(
         data, "openassistant", "models", DEFAULT_MODEL + ".gguf")
