@@ -3,6 +3,7 @@
 
 import gc
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -365,6 +366,26 @@ class Interrupts(WithModel):
             session.truncate(0)
             session.append([5])
             session.step()
+
+
+    def test_ctrl_c_anywhere(self):
+        """Ctrl-C at 100 random moments: it always comes out, and the handles go on afterwards."""
+        rng = random.Random(5)
+        with self.session() as session, Sampler(seed=1) as sampler:
+            for _ in range(100):
+                with self.assertRaises(KeyboardInterrupt):
+                    self.interrupt(rng.random() * 0.01)
+                    while True:
+                        session.step(sampler)
+                        session.logits()
+                        for _ in session.stream(sampler, max_tokens=2, ignore_end=True):
+                            pass
+                        session.fork().close()
+                        session.truncate(len(self.ids))
+                self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
+                session.truncate(len(self.ids))
+                session.step(sampler)
+        self.assertEqual(Streams.n_threads(self), 0)
 
 
 class Progress(WithModel):

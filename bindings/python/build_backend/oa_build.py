@@ -130,6 +130,14 @@ def _write_wheel(path, files, dist_info):
         add(f"{dist_info}/RECORD", record + f"{dist_info}/RECORD,,\n")
 
 
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    """Without this, pip would build a whole wheel to learn the name."""
+    dist_info = Path(metadata_directory) / f"openassistant-{_version()}.dist-info"
+    dist_info.mkdir()
+    (dist_info / "METADATA").write_text(_metadata())
+    return dist_info.name
+
+
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     dist_info = f"openassistant-{_version()}.dist-info"
     files = {}

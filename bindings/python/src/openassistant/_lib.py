@@ -69,55 +69,58 @@ def raise_pending() -> None:
 
 
 def call(function: Any, *args: Any) -> None:
-    """Call a function that returns a code and no callback's."""
+    """Call a function that returns a code, and raise what went wrong."""
     code = function(*args)
     raise_pending()
-    if code < 0:
-        raise_code(code)
-
-
-class _Guard:
-    """Takes Ctrl-C during a call with callbacks. Python acts on a signal at the first instruction
-    of a function, and an exception there, on the way from C into a callback, would be lost. So
-    the handler raises only inside a user's function, and otherwise leaves a note."""
-
-    def __init__(self) -> None:
-        self.hit = False
-        self.in_user = False
-
-    def handle(self, number: int, frame: Any) -> None:
-        self.hit = True
-        if self.in_user:
-            self.in_user = False
-            raise KeyboardInterrupt
-
-
-def call_long(function: Any, *args: Any) -> None:
-    """Call a function that may call back. Ctrl-C ends it and comes out as KeyboardInterrupt."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    ):
-        call(function, *args)
-        return
-    guard = _Guard()
-    signal.signal(signal.SIGINT, guard.handle)
-    _local.guard = guard
-    try:
-        code = function(*args)
-    finally:
-        _local.guard = None
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    raise_pending()
-    if guard.hit:
+    guard: Optional[deferred] = getattr(_local, "guard", None)
+    if guard is not None and guard.hit:
         raise KeyboardInterrupt
     if code < 0:
         raise_code(code)
 
 
+class deferred:
+    """Ctrl-C waits while this is entered, and comes out as KeyboardInterrupt at its end.
+
+    Python acts on a signal between any two instructions: an exception on the way from C into a
+    callback would be lost, and one between taking a lock and entering the block that gives it
+    back would leave it taken. So every use of a handle happens inside this. Callbacks see `hit`
+    and end the work; inside a user's function Ctrl-C raises at once. Only Python's own handler is
+    replaced, and only in the main thread.
+    """
+
+    def __init__(self) -> None:
+        self.hit = False
+        self.in_user = False
+        self._active = False
+
+    def _handle(self, number: int, frame: Any) -> None:
+        self.hit = True
+        if self.in_user:
+            self.in_user = False
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> "deferred":
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            signal.signal(signal.SIGINT, self._handle)
+            self._active = True
+            _local.guard = self
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if self._active:
+            _local.guard = None
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if self.hit and not isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+
+
 def call_user(function: Callable[..., Any], *args: Any) -> bool:
     """Call a user's function from a callback; True ends the work."""
-    guard: Optional[_Guard] = getattr(_local, "guard", None)
+    guard: Optional[deferred] = getattr(_local, "guard", None)
     if guard is None:
         return bool(function(*args))
     if guard.hit:
@@ -125,10 +128,22 @@ def call_user(function: Callable[..., Any], *args: Any) -> bool:
     try:
         guard.in_user = True
         ends = bool(function(*args))
-        guard.in_user = False
     finally:
         guard.in_user = False
     return ends or guard.hit
+
+
+@contextmanager
+def in_user() -> Iterator[None]:
+    """The block of a user's ``with`` statement: Ctrl-C raises at once."""
+    guard: Optional[deferred] = getattr(_local, "guard", None)
+    if guard is not None:
+        guard.in_user = True
+    try:
+        yield
+    finally:
+        if guard is not None:
+            guard.in_user = False
 
 
 def _nothing(*args: Any) -> None:
@@ -251,23 +266,25 @@ class Handle:
 
     @contextmanager
     def using(self) -> Iterator[int]:
-        if not self._lock.acquire(blocking=False):
-            raise self._busy()
-        try:
-            yield self._need()
-        finally:
-            self._lock.release()
+        with deferred():
+            if not self._lock.acquire(blocking=False):
+                raise self._busy()
+            try:
+                yield self._need()
+            finally:
+                self._lock.release()
 
     def close(self) -> None:
         """Free what this handle owns; harmless when it is closed already."""
-        if not self._lock.acquire(blocking=False):
-            raise self._busy()
-        try:
-            ptr, self._ptr = self._ptr, None
-        finally:
-            self._lock.release()
-        if ptr is not None and self._owned:
-            getattr(lib, self._free)(ptr)
+        with deferred():
+            if not self._lock.acquire(blocking=False):
+                raise self._busy()
+            try:
+                ptr, self._ptr = self._ptr, None
+            finally:
+                self._lock.release()
+            if ptr is not None and self._owned:
+                getattr(lib, self._free)(ptr)
 
     @property
     def closed(self) -> bool:
@@ -290,7 +307,7 @@ def new_handle(free: str, function: Any, *args: Any) -> int:
     """Call a constructor; returns the pointer."""
     out = ctypes.c_void_p()
     try:
-        call_long(function, ctypes.byref(out), *args)
+        call(function, ctypes.byref(out), *args)
     except BaseException:  # also of a callback, when the library knows of no failure
         if out.value is not None:
             getattr(lib, free)(out.value)

@@ -11,7 +11,6 @@ from ._lib import (
     Handle,
     Progress,
     call,
-    call_long,
     init,
     lib,
     new_handle,
@@ -103,7 +102,7 @@ class Chat(Handle):
         callback = text_fn(on_text)
         with self.using() as ptr:
             try:
-                call_long(start, ptr, callback)
+                call(start, ptr, callback)
             except OpenAssistantError as error:
                 error.result = self._result(ptr)
                 raise

@@ -30,6 +30,7 @@ from ._lib import (
     call_user,
     copy_bytes,
     copy_ids,
+    deferred,
     id_array,
     init,
     keep_exception,
@@ -197,32 +198,36 @@ class Model(Handle):
         opts.log_level = choice(_LEVELS, log_level, "log_level")
         opts.log_fn = self._log
         opts.progress_fn = self._progress = progress_fn(progress)
-        self._ptr = new_handle(self._free, lib.oa_model_open, path_text(path), ctypes.byref(opts))
+        name = path_text(path)
+        with deferred():
+            self._ptr = new_handle(self._free, lib.oa_model_open, name, ctypes.byref(opts))
 
     # A model may be used by many threads, so it counts its users instead of refusing the second;
     # closed in the middle of a call, it is freed when the call ends.
 
     @contextmanager
     def using(self) -> Iterator[int]:
-        with self._lock:
-            ptr = self._need()
-            self._n_users += 1
-        try:
-            yield ptr
-        finally:
+        with deferred():
             with self._lock:
-                self._n_users -= 1
-                free = self._ptr is None and self._n_users == 0
-            if free:
-                lib.oa_model_free(ptr)
+                ptr = self._need()
+                self._n_users += 1
+            try:
+                yield ptr
+            finally:
+                with self._lock:
+                    self._n_users -= 1
+                    free = self._ptr is None and self._n_users == 0
+                if free:
+                    lib.oa_model_free(ptr)
 
     def close(self) -> None:
         """Give up the model; sessions and chats of it live on."""
-        with self._lock:
-            ptr, self._ptr = self._ptr, None
-            free = ptr is not None and self._n_users == 0
-        if free:
-            lib.oa_model_free(ptr)
+        with deferred():
+            with self._lock:
+                ptr, self._ptr = self._ptr, None
+                free = ptr is not None and self._n_users == 0
+            if free:
+                lib.oa_model_free(ptr)
 
     def __repr__(self) -> str:
         return "<Model (closed)>" if self.closed else f"<Model {self.info.path!r}>"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 from . import _abi
-from ._lib import Handle, call, copy_bytes, init, lib, new_handle, z_text
+from ._lib import Handle, call, copy_bytes, deferred, init, lib, new_handle, z_text
 from .errors import NotFoundError
 
 __all__ = ["Param", "Sampler"]
@@ -82,7 +82,8 @@ class Sampler(Handle):
         super().__init__()
         self._keep: Any = None
         opts = init(_abi.oa_sampler_opts)
-        self._ptr = new_handle("oa_sampler_free", lib.oa_sampler_new, ctypes.byref(opts))
+        with deferred():
+            self._ptr = new_handle(self._free, lib.oa_sampler_new, ctypes.byref(opts))
         self.update(**params)
         for id, number in (bias or {}).items():
             self.set_bias(id, number)

@@ -13,8 +13,8 @@ from ._lib import (
     Handle,
     Progress,
     call,
-    call_long,
     id_array,
+    in_user,
     init,
     lib,
     new_handle,
@@ -134,14 +134,14 @@ class Session(Handle):
         """Add tokens at the end and compute them: all, or on failure none."""
         array = id_array(ids)
         with self.using() as ptr:
-            call_long(lib.oa_session_append, ptr, array, len(array))
+            call(lib.oa_session_append, ptr, array, len(array))
 
     def set_ids(self, ids: Sequence[int]) -> int:
         """Make the session hold exactly these tokens; returns how many had not to be computed."""
         array = id_array(ids)
         n_reused = ctypes.c_size_t()
         with self.using() as ptr:
-            call_long(lib.oa_session_set_ids, ptr, array, len(array), ctypes.byref(n_reused))
+            call(lib.oa_session_set_ids, ptr, array, len(array), ctypes.byref(n_reused))
         return n_reused.value
 
     def truncate(self, n_ids: int) -> None:
@@ -153,7 +153,7 @@ class Session(Handle):
         """Pick the next token and add it; without a sampler the most likely one."""
         id = ctypes.c_int32()
         with self.using() as ptr, using_sampler(sampler) as sampler_ptr:
-            call_long(lib.oa_session_step, ptr, sampler_ptr, ctypes.byref(id))
+            call(lib.oa_session_step, ptr, sampler_ptr, ctypes.byref(id))
         return id.value
 
     def _generate(self, sampler: Optional[Sampler], opts: Any, on_text: OnText) -> Result:
@@ -161,7 +161,7 @@ class Session(Handle):
         callback = text_fn(on_text)
         with self.using() as ptr, using_sampler(sampler) as sampler_ptr:
             try:
-                call_long(
+                call(
                     lib.oa_session_generate,
                     ptr,
                     sampler_ptr,
@@ -233,7 +233,7 @@ class Session(Handle):
 
     def _borrow_logits(self, ptr: int) -> Any:
         data, n = ctypes.POINTER(ctypes.c_float)(), ctypes.c_size_t()
-        call_long(lib.oa_session_get_logits, ptr, ctypes.byref(data), ctypes.byref(n))
+        call(lib.oa_session_get_logits, ptr, ctypes.byref(data), ctypes.byref(n))
         return ctypes.cast(data, ctypes.POINTER(ctypes.c_float * n.value)).contents
 
     def logits(self) -> Any:
@@ -253,7 +253,8 @@ class Session(Handle):
                 array.flags.writeable = False
             else:
                 array = array.toreadonly()
-            yield array
+            with in_user():
+                yield array
 
     def append_logits(self, ids: Sequence[int]) -> Any:
         """Add tokens and return the logits after each of them, shape (n_ids, n_vocab)."""
@@ -261,13 +262,13 @@ class Session(Handle):
         n = len(array) * self.model.info.n_vocab
         data = (ctypes.c_float * n)()
         with self.using() as ptr:
-            call_long(lib.oa_session_append_logits, ptr, array, len(array), data, n)
+            call(lib.oa_session_append_logits, ptr, array, len(array), data, n)
         return as_array(data, len(array))
 
     def save(self, path: Path) -> None:
         """Write tokens and cache to a file, which appears when it is complete."""
         with self.using() as ptr:
-            call_long(lib.oa_session_save, ptr, path_text(path))
+            call(lib.oa_session_save, ptr, path_text(path))
 
 
 def _generate_opts(
@@ -319,7 +320,7 @@ def step_many(steps: Sequence[Step]) -> List[Optional[int]]:
             raw.sampler = step.sampler._need() if step.sampler is not None else None
             ids = id_array(step.ids)
             raw.ids, raw.n_ids = ids, len(ids)
-        call_long(lib.oa_session_step_many, array, len(array), ctypes.sizeof(_abi.oa_step))
+        call(lib.oa_session_step_many, array, len(array), ctypes.sizeof(_abi.oa_step))
     for raw, step in zip(array, steps):
         step.id = raw.id if raw.status >= 0 else None
         step.error = None

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import Any, Callable, Iterator, Optional, Union
 
 from . import _abi
-from ._lib import Cancel
+from ._lib import Cancel, deferred
 
 __all__ = ["Answer", "Result", "Stream"]
 
@@ -82,6 +82,7 @@ class _Work:
         self.cancel = Cancel()
         self.out: "SimpleQueue[Union[str, _End]]" = SimpleQueue()
         self.go = threading.Semaphore(0)
+        self.end: Optional[_End] = None  # set before it is put into `out`
 
     def on_text(self, piece: str) -> bool:
         self.out.put(piece)
@@ -96,7 +97,8 @@ class _Work:
             result = self.run(self.on_text)
         except BaseException as caught:
             error = caught
-        self.out.put(_End(result, error))
+        self.end = _End(result, error)
+        self.out.put(self.end)
 
 
 class Stream(Iterator[str]):
@@ -121,12 +123,13 @@ class Stream(Iterator[str]):
             raise StopIteration
         try:
             if self._thread is None:
-                _open_streams.add(self)
-                thread = threading.Thread(
-                    target=work.main, name="openassistant-stream", daemon=True
-                )
-                thread.start()
-                self._thread = thread
+                with deferred():
+                    thread = threading.Thread(
+                        target=work.main, name="openassistant-stream", daemon=True
+                    )
+                    thread.start()
+                    self._thread = thread
+                    _open_streams.add(self)
             else:
                 work.go.release()
             item = work.out.get()
@@ -154,20 +157,18 @@ class Stream(Iterator[str]):
 
     def close(self) -> None:
         """End the generation after the piece that was read last."""
-        work = self._work
-        if work is None:
-            return
-        self._work = None
-        if self._thread is None:
-            return
-        work.cancel.wanted = True
-        work.go.release()
-        while True:
-            item = work.out.get()
-            if isinstance(item, _End):
-                break
+        with deferred():
+            work, self._work = self._work, None
+            if work is None or self._thread is None:
+                return
+            work.cancel.wanted = True
             work.go.release()
-        self._end(item)
+            if self._thread is threading.current_thread():
+                return  # collected as garbage inside its own callback
+            while work.end is None:  # Ctrl-C may have lost what was taken from `out`
+                work.out.get()
+                work.go.release()
+            self._end(work.end)
 
     def __enter__(self) -> "Stream":
         return self
