@@ -149,6 +149,8 @@ static int lex_raw(lexer *x, size_t body)
         x->line_starting = x->s[end - 1] == '\n';
         return OA_OK;
     }
+    x->at = x->len;
+    if (body >= x->len) return OA_OK; /* jinja2 lets an opening at the very end pass */
     return oa__tmpl_fail_at(line_at(x, body), "missing end of raw directive");
 }
 
@@ -162,6 +164,8 @@ static int lex_comment(lexer *x, size_t body)
         x->line_starting = x->s[end - 1] == '\n';
         return OA_OK;
     }
+    x->at = x->len;
+    if (body >= x->len) return OA_OK;
     return oa__tmpl_fail_at(line_at(x, body), "missing end of comment tag");
 }
 

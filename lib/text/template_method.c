@@ -800,5 +800,12 @@ bool oa__tmpl_method_unsafe(int id)
 int oa__tmpl_method_call(tmpl *t, int id, tval self, const tcall *call, tval *out)
 {
     OA__TRY(oa__tmpl_charge(t, 1));
-    return methods[id].fn(t, self, call, out);
+    OA__TRY(methods[id].fn(t, self, call, out));
+    if (self.type != T_STR || !self.flag) return OA_OK;
+    /* Parts of a safe text are safe. */
+    if (out->type == T_STR) out->flag = 1;
+    if (out->type == T_LIST || out->type == T_TUPLE) {
+        for (size_t i = 0; i < out->u.l->len; i++) out->u.l->items[i].flag = 1;
+    }
+    return OA_OK;
 }
