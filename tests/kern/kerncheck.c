@@ -22,6 +22,9 @@
 
 /* --- buffers ------------------------------------------------------------------------------- */
 
+/* Those that are not freed: a crash leaves some. */
+static buf live[64];
+
 buf buf_new(size_t size, size_t align)
 {
     buf b = {.size = size};
@@ -35,11 +38,18 @@ buf buf_new(size_t size, size_t align)
     b.p = b.map + (b.map_size - size) / align * align;
     b.saved = malloc(b.map_size);
     buf_fill(&b);
+    for (size_t i = 0; i < 64; i++)
+        if (!live[i].map) {
+            live[i] = b;
+            break;
+        }
     return b;
 }
 
 void buf_free(buf *b)
 {
+    for (size_t i = 0; i < 64; i++)
+        if (live[i].map == b->map) live[i].map = NULL;
     munmap(b->map, b->map_size + PAGE);
     free(b->saved);
 }
@@ -208,6 +218,9 @@ static bool run_check(check *c, void (*fn)(check *), uint64_t seed)
         fail(c, "crashed with signal %d", sig);
     else
         fn(c);
+    for (size_t i = 0; i < 64; i++)
+        if (live[i].map) buf_free(&(buf){.map = live[i].map, .map_size = live[i].map_size,
+                                         .saved = live[i].saved});
     for (size_t i = 0; i < 5; i++)
         sigaction(signals[i], &old[i], NULL);
     return c->failed == 0;
