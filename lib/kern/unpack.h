@@ -37,58 +37,43 @@ static inline float oa__load_half(const uint8_t *p)
     return oa__half_f32(oa__load_u16(p));
 }
 
-/* Small integers go eight at a time through 64-bit words: shifts and masks that keep to their byte
- * are the same in every byte order, and any compiler can widen them. n is a multiple of 8. */
+/* Small integers go eight at a time through 64-bit words, straight from and to memory: shifts and
+ * masks that keep to their byte are the same in every byte order. */
 #define OA__BYTES(b) (UINT64_C(0x0101010101010101) * (b))
 
+static inline uint64_t oa__load_u64(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void oa__store_u64(uint8_t *p, uint64_t v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/* n bytes, a multiple of 8: their low halves, then their high ones. */
 static inline void oa__unpack_nibbles(const uint8_t *qs, uint8_t *q, size_t n)
 {
-    uint64_t v[4], lo[4], hi[4];
-    memcpy(v, qs, n);
-    for (size_t i = 0; i < n / 8; i++) {
-        lo[i] = v[i] & OA__BYTES(15);
-        hi[i] = v[i] >> 4 & OA__BYTES(15);
+    for (size_t i = 0; i < n; i += 8) {
+        const uint64_t v = oa__load_u64(qs + i);
+        oa__store_u64(q + i, v & OA__BYTES(15));
+        oa__store_u64(q + n + i, v >> 4 & OA__BYTES(15));
     }
-    memcpy(q, lo, n);
-    memcpy(q + n, hi, n);
 }
 
-/* Bit 4 of a Q5 block's elements. A byte of qh, repeated eight times, keeps one bit in each; the
- * addition carries it to the top of its byte. */
-static inline void oa__unpack_q5_bits(const uint8_t *qh, uint8_t *q)
+/* A block of Q5_0 or Q5_1. A byte of qh, repeated eight times, keeps one bit in each byte; the
+ * addition carries it to the top, from where it goes to bit 4. */
+static inline void oa__unpack_q5(const uint8_t *qh, const uint8_t *qs, uint8_t *q)
 {
     static const uint8_t masks[8] = {1, 2, 4, 8, 16, 32, 64, 128};
-    uint64_t mask, v[4];
-    memcpy(&mask, masks, 8);
-    memcpy(v, q, 32);
-    for (size_t i = 0; i < 4; i++)
-        v[i] |= (((OA__BYTES(qh[i]) & mask) + OA__BYTES(127)) & OA__BYTES(128)) >> 3;
-    memcpy(q, v, 32);
-}
-
-/* Two bits per element, as Q2_K, Q3_K and Q6_K hold them. */
-static inline void oa__unpack_2bit(const uint8_t *qs, uint8_t *q)
-{
-    for (size_t h = 0; h < 2; h++) {
-        uint64_t v[4], out[4][4];
-        memcpy(v, qs + 32 * h, 32);
-        for (size_t s = 0; s < 4; s++)
-            for (size_t i = 0; i < 4; i++)
-                out[s][i] = v[i] >> (2 * s) & OA__BYTES(3);
-        memcpy(q + 128 * h, out, 128);
+    const uint64_t mask = oa__load_u64(masks);
+    for (size_t i = 0; i < 4; i++) {
+        const uint64_t v = oa__load_u64(qs + i % 2 * 8) >> (i / 2 * 4) & OA__BYTES(15);
+        const uint64_t bits = ((OA__BYTES(qh[i]) & mask) + OA__BYTES(127)) & OA__BYTES(128);
+        oa__store_u64(q + 8 * i, v | bits >> 3);
     }
-}
-
-/* Adds bit b of byte i, at place `bit`, to element 32 b + i. */
-static inline void oa__unpack_bit_planes(const uint8_t *planes, uint8_t *q, unsigned bit)
-{
-    uint64_t v[4], out[8][4];
-    memcpy(v, planes, 32);
-    memcpy(out, q, 256);
-    for (size_t b = 0; b < 8; b++)
-        for (size_t i = 0; i < 4; i++)
-            out[b][i] |= (v[i] >> b & OA__BYTES(1)) << bit;
-    memcpy(q, out, 256);
 }
 
 /* Scales and mins of Q4_K and Q5_K. */
@@ -120,7 +105,12 @@ static inline void oa__unpack_q2_k(const uint8_t *p, uint8_t *q, float *dw, floa
         dw[i] = d * (float)(p[i] & 15);
         mw[i] = -(dmin * (float)(p[i] >> 4));
     }
-    oa__unpack_2bit(p + 16, q);
+    for (size_t h = 0; h < 2; h++)
+        for (size_t i = 0; i < 32; i += 8) {
+            const uint64_t v = oa__load_u64(p + 16 + 32 * h + i);
+            for (size_t j = 0; j < 4; j++)
+                oa__store_u64(q + 128 * h + 32 * j + i, v >> (2 * j) & OA__BYTES(3));
+        }
 }
 
 static inline void oa__unpack_q3_k(const uint8_t *p, uint8_t *q, float *dw)
@@ -132,16 +122,27 @@ static inline void oa__unpack_q3_k(const uint8_t *p, uint8_t *q, float *dw)
         const unsigned hi = (unsigned)sc[8 + i % 4] >> (2 * (i / 4)) & 3u;
         dw[i] = d * (float)((int)(lo | hi << 4) - 32);
     }
-    oa__unpack_2bit(p + 32, q);
-    oa__unpack_bit_planes(p, q, 2);
+    for (size_t h = 0; h < 2; h++)
+        for (size_t i = 0; i < 32; i += 8) {
+            const uint64_t v = oa__load_u64(p + 32 + 32 * h + i);
+            const uint64_t mask = oa__load_u64(p + i) >> (4 * h);
+            for (size_t j = 0; j < 4; j++)
+                oa__store_u64(q + 128 * h + 32 * j + i,
+                              (v >> (2 * j) & OA__BYTES(3)) | (mask >> j & OA__BYTES(1)) << 2);
+        }
 }
 
 static inline void oa__unpack_q5_k(const uint8_t *p, uint8_t *q, float *dw, float *mw)
 {
     oa__unpack_k_floats(p, dw, mw);
     for (size_t c = 0; c < 4; c++)
-        oa__unpack_nibbles(p + 48 + 32 * c, q + 64 * c, 32);
-    oa__unpack_bit_planes(p + 16, q, 4);
+        for (size_t i = 0; i < 32; i += 8) {
+            const uint64_t v = oa__load_u64(p + 48 + 32 * c + i);
+            const uint64_t high = oa__load_u64(p + 16 + i) >> (2 * c);
+            oa__store_u64(q + 64 * c + i, (v & OA__BYTES(15)) | (high & OA__BYTES(1)) << 4);
+            oa__store_u64(q + 64 * c + 32 + i,
+                          (v >> 4 & OA__BYTES(15)) | (high >> 1 & OA__BYTES(1)) << 4);
+        }
 }
 
 static inline void oa__unpack_q6_k(const uint8_t *p, uint8_t *q, float *dw)
@@ -149,16 +150,17 @@ static inline void oa__unpack_q6_k(const uint8_t *p, uint8_t *q, float *dw)
     const float d = oa__load_half(p + 208);
     for (size_t i = 0; i < 16; i++)
         dw[i] = d * (float)(int8_t)p[192 + i];
-    oa__unpack_2bit(p + 128, q);
-    for (size_t h = 0; h < 2; h++) {
-        uint64_t v[8], out[2][8];
-        memcpy(v, p + 64 * h, 64);
-        memcpy(out, q + 128 * h, 128);
-        for (size_t n = 0; n < 2; n++)
-            for (size_t i = 0; i < 8; i++)
-                out[n][i] = out[n][i] << 4 | (v[i] >> (4 * n) & OA__BYTES(15));
-        memcpy(q + 128 * h, out, 128);
-    }
+    for (size_t h = 0; h < 2; h++)
+        for (size_t i = 0; i < 32; i += 8) {
+            const uint64_t v0 = oa__load_u64(p + 64 * h + i);
+            const uint64_t v1 = oa__load_u64(p + 64 * h + 32 + i);
+            const uint64_t high = oa__load_u64(p + 128 + 32 * h + i);
+            uint8_t *out = q + 128 * h + i;
+            oa__store_u64(out, (v0 & OA__BYTES(15)) | (high & OA__BYTES(3)) << 4);
+            oa__store_u64(out + 32, (v1 & OA__BYTES(15)) | (high >> 2 & OA__BYTES(3)) << 4);
+            oa__store_u64(out + 64, (v0 >> 4 & OA__BYTES(15)) | (high >> 4 & OA__BYTES(3)) << 4);
+            oa__store_u64(out + 96, (v1 >> 4 & OA__BYTES(15)) | (high >> 6 & OA__BYTES(3)) << 4);
+        }
 }
 
 static inline void oa__unpack_rows(uint32_t type, const void *row, size_t n, uint8_t *q, float *dw,
@@ -182,16 +184,14 @@ static inline void oa__unpack_rows(uint32_t type, const void *row, size_t n, uin
     case OA__Q5_0:
         for (size_t b = 0; b < n / 32; b++, p += 22, q += 32) {
             dw[b] = oa__load_half(p);
-            oa__unpack_nibbles(p + 6, q, 16);
-            oa__unpack_q5_bits(p + 2, q);
+            oa__unpack_q5(p + 2, p + 6, q);
         }
         break;
     case OA__Q5_1:
         for (size_t b = 0; b < n / 32; b++, p += 24, q += 32) {
             dw[b] = oa__load_half(p);
             mw[b] = oa__load_half(p + 2);
-            oa__unpack_nibbles(p + 8, q, 16);
-            oa__unpack_q5_bits(p + 4, q);
+            oa__unpack_q5(p + 4, p + 8, q);
         }
         break;
     case OA__Q8_0:
