@@ -66,7 +66,7 @@ static int set_variables(tmpl *t, const oa__render_args *args)
 
 static void init(tmpl *t, oa__mem *mem)
 {
-    *t = (tmpl){.mem = mem, .next_chunk = 16 << 10, .line = 1};
+    *t = (tmpl){.mem = mem, .next_chunk = 4 << 10, .line = 1};
     t->max_steps = OA__TMPL_MAX_STEPS;
     t->max_output = OA__TMPL_MAX_OUTPUT;
 }

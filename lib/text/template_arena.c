@@ -20,7 +20,7 @@
 #define EXACT_CHUNKS 0
 #endif
 
-enum { CHUNK_HEAD = 16, CHUNK_MIN = 16 << 10, CHUNK_MAX = 1 << 20 };
+enum { CHUNK_HEAD = 16, CHUNK_MAX = 256 << 10 };
 
 void *oa__tmpl_alloc(tmpl *t, size_t size)
 {
