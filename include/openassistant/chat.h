@@ -36,12 +36,12 @@ enum oa_chat_flags {
 
 /** Options of oa_chat_new(). Zero is the default everywhere. */
 typedef struct oa_chat_opts {
-    size_t size;               /**< set by OA_CHAT_OPTS_INIT; do not touch */
-    uint32_t flags;            /**< sum of #oa_chat_flags; default 0 */
-    uint32_t max_tokens;       /**< most tokens of one answer; 0 = until it ends (default) */
-    const char *system;        /**< system text; NULL = none (default) */
-    const char *template_name; /**< as in oa_render_opts; default NULL */
-    const char *template_text; /**< as in oa_render_opts; default NULL */
+    size_t size;                    /**< set by OA_CHAT_OPTS_INIT; do not touch */
+    uint32_t flags;                 /**< sum of #oa_chat_flags; default 0 */
+    uint32_t max_tokens;            /**< most tokens of one answer; 0 = until it ends (default) */
+    const char *system;             /**< system text; NULL = none (default) */
+    const char *template_name;      /**< as in oa_render_opts; default NULL */
+    const char *template_text;      /**< as in oa_render_opts; default NULL */
     const oa_session_opts *session; /**< of the session underneath; NULL = defaults */
 } oa_chat_opts;
 

@@ -35,19 +35,19 @@ enum oa_cpu {
 
 /** Options of oa_model_open(). Zero is the default in every field. */
 typedef struct oa_model_opts {
-    size_t size;            /**< set by OA_MODEL_OPTS_INIT; do not touch */
-    uint32_t flags;         /**< sum of #oa_model_flags; default 0 */
-    uint32_t n_threads;     /**< threads that work on one call; 0 = one per core (default) */
-    uint64_t memory_limit;  /**< bytes that the model, its sessions and chats may use together,
-                                 weights included; 0 = no limit (default) */
-    uint32_t cpu;           /**< one of #oa_cpu; a tier that the machine lacks is
-                                 OA_EUNSUPPORTED; the environment variable OA_CPU caps the
-                                 default; default OA_CPU_BEST */
-    uint32_t log_level;     /**< one of #oa_log_level; default OA_LOG_DEFAULT */
-    oa_log_fn log_fn;       /**< receives log lines; NULL = silence (default) */
-    void *log_user;         /**< given to log_fn; default NULL */
+    size_t size;                /**< set by OA_MODEL_OPTS_INIT; do not touch */
+    uint32_t flags;             /**< sum of #oa_model_flags; default 0 */
+    uint32_t n_threads;         /**< threads that work on one call; 0 = one per core (default) */
+    uint64_t memory_limit;      /**< bytes that the model, its sessions and chats may use together,
+                                     weights included; 0 = no limit (default) */
+    uint32_t cpu;               /**< one of #oa_cpu; a tier that the machine lacks is
+                                     OA_EUNSUPPORTED; the environment variable OA_CPU caps the
+                                     default; default OA_CPU_BEST */
+    uint32_t log_level;         /**< one of #oa_log_level; default OA_LOG_DEFAULT */
+    oa_log_fn log_fn;           /**< receives log lines; NULL = silence (default) */
+    void *log_user;             /**< given to log_fn; default NULL */
     oa_progress_fn progress_fn; /**< told how loading goes, may cancel it; default NULL */
-    void *progress_user;    /**< given to progress_fn; default NULL */
+    void *progress_user;        /**< given to progress_fn; default NULL */
     const oa_allocator *allocator; /**< NULL = the C library's (default); copied, but its `user`
                                         must outlive the model */
 } oa_model_opts;
@@ -60,36 +60,36 @@ typedef struct oa_model_opts {
 
 /** What a model is; filled by oa_model_get_info(). Strings live as long as the model. */
 typedef struct oa_model_info {
-    size_t size;              /**< set by OA_MODEL_INFO_INIT; do not touch */
-    const char *path;         /**< the file that was opened */
-    const char *architecture; /**< for example "llama" */
-    const char *name;         /**< general.name, or "" */
-    const char *license;      /**< general.license, or "" */
-    const char *type;         /**< the commonest weight type, for example "Q4_1" */
-    const char *tokenizer;    /**< kind and pattern, for example "bpe smollm" */
-    const char *chat_template;/**< the text of the model's template; NULL when it carries none */
-    const char *cpu;          /**< the tier in use, for example "avx2" */
-    uint64_t n_params;        /**< number of weights */
-    uint64_t file_size;       /**< bytes */
-    uint64_t weights_size;    /**< bytes of memory that the weights take; 0 when none are loaded */
-    uint32_t n_layers;        /**< decoder layers */
-    uint32_t d_model;         /**< width of the residual stream */
-    uint32_t d_ff;            /**< width of the feed-forward layer */
-    uint32_t n_heads;         /**< attention heads */
-    uint32_t n_heads_kv;      /**< key and value heads (grouped-query attention) */
-    uint32_t d_head;          /**< width of one head */
-    uint32_t n_vocab;         /**< number of tokens */
-    uint32_t n_ctx_train;     /**< longest context that the model was trained for, in tokens */
-    uint32_t n_threads;       /**< threads in use */
-    int32_t bos_id;           /**< beginning of sequence; -1 when there is none */
-    int32_t eos_id;           /**< end of sequence; -1 when there is none */
-    int32_t eot_id;           /**< end of turn; -1 when there is none */
-    int32_t unk_id;           /**< unknown token; -1 when there is none */
-    int32_t pad_id;           /**< padding; -1 when there is none */
-    uint32_t add_bos;         /**< 1 when oa_model_tokenize() puts bos_id in front */
-    uint32_t add_eos;         /**< 1 when oa_model_tokenize() puts eos_id at the end */
-    const char *types;        /**< number of tensors of each type, the type with the most weights
-                                   first, for example "Q4_1 211, F32 61" */
+    size_t size;               /**< set by OA_MODEL_INFO_INIT; do not touch */
+    const char *path;          /**< the file that was opened */
+    const char *architecture;  /**< for example "llama" */
+    const char *name;          /**< general.name, or "" */
+    const char *license;       /**< general.license, or "" */
+    const char *type;          /**< the commonest weight type, for example "Q4_1" */
+    const char *tokenizer;     /**< kind and pattern, for example "bpe smollm" */
+    const char *chat_template; /**< the text of the model's template; NULL when it carries none */
+    const char *cpu;           /**< the tier in use, for example "avx2" */
+    uint64_t n_params;         /**< number of weights */
+    uint64_t file_size;        /**< bytes */
+    uint64_t weights_size;     /**< bytes of memory that the weights take; 0 when none are loaded */
+    uint32_t n_layers;         /**< decoder layers */
+    uint32_t d_model;          /**< width of the residual stream */
+    uint32_t d_ff;             /**< width of the feed-forward layer */
+    uint32_t n_heads;          /**< attention heads */
+    uint32_t n_heads_kv;       /**< key and value heads (grouped-query attention) */
+    uint32_t d_head;           /**< width of one head */
+    uint32_t n_vocab;          /**< number of tokens */
+    uint32_t n_ctx_train;      /**< longest context that the model was trained for, in tokens */
+    uint32_t n_threads;        /**< threads in use */
+    int32_t bos_id;            /**< beginning of sequence; -1 when there is none */
+    int32_t eos_id;            /**< end of sequence; -1 when there is none */
+    int32_t eot_id;            /**< end of turn; -1 when there is none */
+    int32_t unk_id;            /**< unknown token; -1 when there is none */
+    int32_t pad_id;            /**< padding; -1 when there is none */
+    uint32_t add_bos;          /**< 1 when oa_model_tokenize() puts bos_id in front */
+    uint32_t add_eos;          /**< 1 when oa_model_tokenize() puts eos_id at the end */
+    const char *types;         /**< number of tensors of each type, the type with the most weights
+                                    first, for example "Q4_1 211, F32 61" */
 } oa_model_info;
 
 /** An info struct to be filled. */
@@ -337,12 +337,12 @@ enum oa_render_flags {
 
 /** Options of oa_model_render_chat(). */
 typedef struct oa_render_opts {
-    size_t size;          /**< set by OA_RENDER_OPTS_INIT; do not touch */
-    uint32_t flags;       /**< sum of #oa_render_flags; default 0 */
-    uint32_t reserved;    /**< 0 */
-    const char *template_name; /**< NULL = the model's own template (default); or one of "oasst",
-                                    "chatml", "llama-2", "zephyr", "plain" */
-    const char *template_text; /**< Jinja text to use instead; NULL = none (default) */
+    size_t size;                /**< set by OA_RENDER_OPTS_INIT; do not touch */
+    uint32_t flags;             /**< sum of #oa_render_flags; default 0 */
+    uint32_t reserved;          /**< 0 */
+    const char *template_name;  /**< NULL = the model's own template (default); or one of "oasst",
+                                     "chatml", "llama-2", "zephyr", "plain" */
+    const char *template_text;  /**< Jinja text to use instead; NULL = none (default) */
     const char *variables_json; /**< a JSON object whose members become variables of the template
                                      ("tools", "documents", ...); NULL = none (default) */
 } oa_render_opts;

@@ -45,15 +45,15 @@ enum oa_param_type {
 
 /** What can be known of a parameter; filled by oa_sampler_get_param(). Strings are constant. */
 typedef struct oa_param {
-    size_t size;             /**< set by OA_PARAM_INIT; do not touch */
-    const char *key;         /**< its name, for example "temperature" */
-    const char *help;        /**< one line that says what it does */
-    const char *default_text;/**< the default as text, as oa_sampler_set_text() reads it */
-    double min_value;        /**< smallest value allowed */
-    double max_value;        /**< largest value allowed */
-    double default_value;    /**< the default; 0 for texts */
-    uint32_t type;           /**< one of #oa_param_type */
-    uint32_t reserved;       /**< 0 */
+    size_t size;              /**< set by OA_PARAM_INIT; do not touch */
+    const char *key;          /**< its name, for example "temperature" */
+    const char *help;         /**< one line that says what it does */
+    const char *default_text; /**< the default as text, as oa_sampler_set_text() reads it */
+    double min_value;         /**< smallest value allowed */
+    double max_value;         /**< largest value allowed */
+    double default_value;     /**< the default; 0 for texts */
+    uint32_t type;            /**< one of #oa_param_type */
+    uint32_t reserved;        /**< 0 */
 } oa_param;
 
 /** A struct to be filled. */

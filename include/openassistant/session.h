@@ -27,13 +27,13 @@ typedef struct oa_session oa_session;
 
 /** Options of oa_session_new() and oa_session_open_saved(). Zero is the default everywhere. */
 typedef struct oa_session_opts {
-    size_t size;       /**< set by OA_SESSION_OPTS_INIT; do not touch */
-    uint32_t flags;    /**< sum of #oa_session_flags; default 0 */
-    uint32_t n_ctx;    /**< most tokens the session can hold; 0 = what the model was trained for
-                            (default); pages are allocated as they are needed */
-    uint32_t kv_type;  /**< one of #oa_kv_type; default OA_KV_F16 */
-    uint32_t n_batch;  /**< most tokens read in one pass; 0 = the library chooses (default);
-                            results do not depend on it */
+    size_t size;      /**< set by OA_SESSION_OPTS_INIT; do not touch */
+    uint32_t flags;   /**< sum of #oa_session_flags; default 0 */
+    uint32_t n_ctx;   /**< most tokens the session can hold; 0 = what the model was trained for
+                           (default); pages are allocated as they are needed */
+    uint32_t kv_type; /**< one of #oa_kv_type; default OA_KV_F16 */
+    uint32_t n_batch; /**< most tokens read in one pass; 0 = the library chooses (default);
+                           results do not depend on it */
     oa_progress_fn progress_fn; /**< told how the reading of prompts goes, may cancel it;
                                      default NULL */
     void *progress_user;        /**< given to progress_fn; default NULL */
@@ -179,11 +179,11 @@ enum oa_finish {
 
 /** Options of oa_session_generate(). */
 typedef struct oa_generate_opts {
-    size_t size;             /**< set by OA_GENERATE_OPTS_INIT; do not touch */
-    uint32_t flags;          /**< sum of #oa_generate_flags; default 0 */
-    uint32_t max_tokens;     /**< most tokens to generate; 0 = until the end (default) */
-    const char *const *stops;/**< NUL-terminated texts that end the generation; default NULL */
-    size_t n_stops;          /**< how many; default 0 */
+    size_t size;              /**< set by OA_GENERATE_OPTS_INIT; do not touch */
+    uint32_t flags;           /**< sum of #oa_generate_flags; default 0 */
+    uint32_t max_tokens;      /**< most tokens to generate; 0 = until the end (default) */
+    const char *const *stops; /**< NUL-terminated texts that end the generation; default NULL */
+    size_t n_stops;           /**< how many; default 0 */
 } oa_generate_opts;
 
 /** Switches of oa_generate_opts::flags. */
@@ -200,14 +200,14 @@ enum oa_generate_flags {
 
 /** What a generation did; filled also when it fails. */
 typedef struct oa_generate_result {
-    size_t size;            /**< set by OA_GENERATE_RESULT_INIT; do not touch */
-    uint32_t finish;        /**< one of #oa_finish */
-    uint32_t n_tokens;      /**< tokens generated, an end token included */
-    uint64_t n_prompt;      /**< tokens of the prompt; 0 from oa_session_generate() itself */
-    uint64_t n_reused;      /**< tokens of the prompt that were in the cache */
-    uint64_t n_dropped;     /**< messages that oa_chat left out to make the rest fit */
-    uint64_t prompt_ns;     /**< nanoseconds spent on the prompt */
-    uint64_t generate_ns;   /**< nanoseconds spent on generating */
+    size_t size;          /**< set by OA_GENERATE_RESULT_INIT; do not touch */
+    uint32_t finish;      /**< one of #oa_finish */
+    uint32_t n_tokens;    /**< tokens generated, an end token included */
+    uint64_t n_prompt;    /**< tokens of the prompt; 0 from oa_session_generate() itself */
+    uint64_t n_reused;    /**< tokens of the prompt that were in the cache */
+    uint64_t n_dropped;   /**< messages that oa_chat left out to make the rest fit */
+    uint64_t prompt_ns;   /**< nanoseconds spent on the prompt */
+    uint64_t generate_ns; /**< nanoseconds spent on generating */
 } oa_generate_result;
 
 /** A result to be filled. */

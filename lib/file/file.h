@@ -16,8 +16,18 @@ typedef struct oa__gguf oa__gguf;
 
 /* Value types of metadata, numbered as in the format. */
 enum oa__gguf_type {
-    OA__GGUF_U8, OA__GGUF_I8, OA__GGUF_U16, OA__GGUF_I16, OA__GGUF_U32, OA__GGUF_I32,
-    OA__GGUF_F32, OA__GGUF_BOOL, OA__GGUF_STRING, OA__GGUF_ARRAY, OA__GGUF_U64, OA__GGUF_I64,
+    OA__GGUF_U8,
+    OA__GGUF_I8,
+    OA__GGUF_U16,
+    OA__GGUF_I16,
+    OA__GGUF_U32,
+    OA__GGUF_I32,
+    OA__GGUF_F32,
+    OA__GGUF_BOOL,
+    OA__GGUF_STRING,
+    OA__GGUF_ARRAY,
+    OA__GGUF_U64,
+    OA__GGUF_I64,
     OA__GGUF_F64
 };
 

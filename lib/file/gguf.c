@@ -13,12 +13,10 @@ static const struct {
     const char *name;
     size_t size;
 } types[] = {
-    [OA__GGUF_U8] = {"u8", 1},       [OA__GGUF_I8] = {"i8", 1},
-    [OA__GGUF_U16] = {"u16", 2},     [OA__GGUF_I16] = {"i16", 2},
-    [OA__GGUF_U32] = {"u32", 4},     [OA__GGUF_I32] = {"i32", 4},
-    [OA__GGUF_F32] = {"f32", 4},     [OA__GGUF_BOOL] = {"bool", 1},
-    [OA__GGUF_STRING] = {"str", 0},  [OA__GGUF_ARRAY] = {"array", 0},
-    [OA__GGUF_U64] = {"u64", 8},     [OA__GGUF_I64] = {"i64", 8},
+    [OA__GGUF_U8] = {"u8", 1},       [OA__GGUF_I8] = {"i8", 1},     [OA__GGUF_U16] = {"u16", 2},
+    [OA__GGUF_I16] = {"i16", 2},     [OA__GGUF_U32] = {"u32", 4},   [OA__GGUF_I32] = {"i32", 4},
+    [OA__GGUF_F32] = {"f32", 4},     [OA__GGUF_BOOL] = {"bool", 1}, [OA__GGUF_STRING] = {"str", 0},
+    [OA__GGUF_ARRAY] = {"array", 0}, [OA__GGUF_U64] = {"u64", 8},   [OA__GGUF_I64] = {"i64", 8},
     [OA__GGUF_F64] = {"f64", 8},
 };
 
@@ -212,7 +210,8 @@ static int index_entries(oa__gguf *g)
     }
     g->entry_order = oa__alloc_array(g->mem, g->n_entries, sizeof *g->entry_order);
     if (g->entry_order == NULL) return OA_ENOMEM;
-    for (size_t i = 0; i < g->n_entries; i++) g->entry_order[i] = (uint32_t)i;
+    for (size_t i = 0; i < g->n_entries; i++)
+        g->entry_order[i] = (uint32_t)i;
     oa__gguf_sort(g->entry_order, g->n_entries, key_less, g);
     for (size_t i = 1; i < g->n_entries; i++) {
         const char *key = g->entries[g->entry_order[i]].key;
@@ -231,8 +230,8 @@ static int read_magic(oa__gguf *g, oa__gguf_cursor *c)
         return oa__err(OA_EFORMAT, "not a gguf file: %zu bytes long", oa__gguf_left(c));
     }
     const uint64_t version = oa__gguf_le(c->at + 4, 4);
-    if (memcmp(c->at, "FUGG", 4) == 0 || (memcmp(c->at, "GGUF", 4) == 0 && version != 0 &&
-                                          (version & 0xffff) == 0)) {
+    if (memcmp(c->at, "FUGG", 4) == 0 ||
+        (memcmp(c->at, "GGUF", 4) == 0 && version != 0 && (version & 0xffff) == 0)) {
         return oa__err(OA_EVERSION, "gguf file in big-endian byte order, want little-endian");
     }
     if (memcmp(c->at, "GGUF", 4) != 0) {
@@ -266,7 +265,8 @@ static int parse(oa__gguf *g, bool header_only)
         return oa__err(OA_EFORMAT, "gguf: %llu tensors, %llu bytes are left",
                        (unsigned long long)n_tensors, (unsigned long long)left);
     }
-    for (uint64_t i = 0; i < n_entries; i++) OA__TRY(read_entry(g, &c));
+    for (uint64_t i = 0; i < n_entries; i++)
+        OA__TRY(read_entry(g, &c));
     OA__TRY(index_entries(g));
     OA__TRY(oa__gguf_read_tensors(g, &c, n_tensors, header_only));
     /* The names may have moved while the tensors' were added. */

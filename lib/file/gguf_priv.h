@@ -28,11 +28,11 @@ typedef struct oa__gguf_entry {
 
 struct oa__gguf {
     oa__mem *mem;
-    oa__map map;          /* data NULL when opened from memory */
+    oa__map map; /* data NULL when opened from memory */
     const uint8_t *data;
     size_t size;
-    size_t data_at;       /* where the tensor data begin */
-    uint64_t reserved;    /* charged to mem for mapped pages that stay in use */
+    size_t data_at;    /* where the tensor data begin */
+    uint64_t reserved; /* charged to mem for mapped pages that stay in use */
     uint32_t version;
     oa__gguf_entry *entries;
     uint32_t *entry_order; /* sorted by key */
@@ -41,7 +41,7 @@ struct oa__gguf {
     size_t *tensor_name_at;
     uint32_t *tensor_order; /* sorted by name */
     size_t n_tensors;
-    oa__str names;         /* keys and tensor names, each with its NUL */
+    oa__str names; /* keys and tensor names, each with its NUL */
 };
 
 /* Reading position. A failed read leaves it where it was. */
@@ -57,7 +57,8 @@ static inline size_t oa__gguf_left(const oa__gguf_cursor *c)
 static inline uint64_t oa__gguf_le(const uint8_t *p, size_t n_bytes)
 {
     uint64_t v = 0;
-    for (size_t i = n_bytes; i-- > 0;) v = v << 8 | p[i];
+    for (size_t i = n_bytes; i-- > 0;)
+        v = v << 8 | p[i];
     return v;
 }
 

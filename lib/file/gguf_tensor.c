@@ -40,7 +40,8 @@ static int read_dims(oa__gguf_cursor *c, const char *name, oa__gguf_tensor *t)
     }
     t->n_dims = (uint32_t)n_dims;
     uint64_t n_elems = 1;
-    for (uint32_t i = 0; i < 4; i++) t->dims[i] = 1;
+    for (uint32_t i = 0; i < 4; i++)
+        t->dims[i] = 1;
     for (uint32_t i = 0; i < n_dims; i++) {
         OA__TRY(oa__gguf_read(c, 8, "a tensor's dimensions", &t->dims[i]));
         if (t->dims[i] == 0) {
@@ -131,7 +132,8 @@ static int place_tensors(oa__gguf *g, size_t alignment, bool header_only)
                            end, g->size);
         }
     }
-    for (size_t i = 0; i < g->n_tensors; i++) g->tensor_order[i] = (uint32_t)i;
+    for (size_t i = 0; i < g->n_tensors; i++)
+        g->tensor_order[i] = (uint32_t)i;
     oa__gguf_sort(g->tensor_order, g->n_tensors, offset_less, g);
     for (size_t i = 1; i < g->n_tensors; i++) {
         const oa__gguf_tensor *a = &g->tensors[g->tensor_order[i - 1]];
@@ -158,9 +160,11 @@ int oa__gguf_read_tensors(oa__gguf *g, oa__gguf_cursor *c, uint64_t n_tensors, b
     if (g->tensors == NULL || g->tensor_name_at == NULL || g->tensor_order == NULL) {
         return OA_ENOMEM;
     }
-    for (size_t i = 0; i < n; i++) OA__TRY(read_tensor(g, c, i));
+    for (size_t i = 0; i < n; i++)
+        OA__TRY(read_tensor(g, c, i));
     g->n_tensors = n;
-    for (size_t i = 0; i < n; i++) g->tensors[i].name = g->names.data + g->tensor_name_at[i];
+    for (size_t i = 0; i < n; i++)
+        g->tensors[i].name = g->names.data + g->tensor_name_at[i];
 
     const size_t header_size = (size_t)(c->at - c->base);
     if (!oa__add_size(header_size, alignment - 1, &g->data_at)) {

@@ -241,11 +241,13 @@ static double shortest_f32(double v)
 {
     if (!(fabs(v) >= 1e-12 && fabs(v) <= 1e12)) return v;
     int exponent = -12;
-    for (double p = 1e-11; p <= fabs(v); p *= 10) exponent++;
+    for (double p = 1e-11; p <= fabs(v); p *= 10)
+        exponent++;
     for (int digits = 1; digits <= 9; digits++) {
         const int shift = digits - 1 - exponent;
         double p = 1;
-        for (int i = 0; i < (shift < 0 ? -shift : shift); i++) p *= 10;
+        for (int i = 0; i < (shift < 0 ? -shift : shift); i++)
+            p *= 10;
         const double d = shift < 0 ? rint(v / p) * p : rint(v * p) / p;
         if ((float)d == (float)v) return d;
     }

@@ -36,8 +36,8 @@ void oa__kv_store_c(void *k_page, void *v_page, const float *k, const float *v, 
         }
 }
 
-void oa__attn_page_c(float *o, float *ml, const float *q, size_t n_q, size_t d,
-                     const void *k_page, const void *v_page, const uint32_t *n_valid, bool f32)
+void oa__attn_page_c(float *o, float *ml, const float *q, size_t n_q, size_t d, const void *k_page,
+                     const void *v_page, const uint32_t *n_valid, bool f32)
 {
     oa__assert(d % 8 == 0 && d <= 512);
     for (size_t t = 0; t < n_q; t++, o += d, q += d, ml += 2) {

@@ -78,8 +78,8 @@ typedef struct oa__pack_q8_0 {
 } oa__pack_q8_0;
 
 typedef struct oa__pack_q4_k {
-    uint16_t d[16], dmin[16];     /* f16; of block b: w = (d * sc[b]) * q - (dmin * m[b]) */
-    uint8_t sc[8][16], m[8][16];  /* 6 bits */
+    uint16_t d[16], dmin[16];    /* f16; of block b: w = (d * sc[b]) * q - (dmin * m[b]) */
+    uint8_t sc[8][16], m[8][16]; /* 6 bits */
     uint8_t q[8][4 * 64];
 } oa__pack_q4_k;
 
@@ -137,7 +137,7 @@ typedef struct oa__type_shape {
     uint8_t sub;          /* elements per weight scale; 0 for float types */
     uint8_t offset;       /* of the integers that oa__kern_unpack() gives */
     bool has_min;
-    bool packed;       /* has a packed layout */
+    bool packed;        /* has a packed layout */
     uint16_t pack_size; /* bytes per block of a packed group */
 } oa__type_shape;
 
@@ -191,8 +191,8 @@ struct oa__kern {
      * o_i = o_i * c, then o_i = fmaf(p_j, V[j][i], o_i) for j < n_valid ascending.
      * A query with n_valid 0 is left alone. Begin with m = -inf, l = 0, o = 0.
      * q, o: (n_q, d); ml: (n_q, 2). d is a multiple of 8, at most 512. */
-    void (*attn_page)(float *o, float *ml, const float *q, size_t n_q, size_t d,
-                      const void *k_page, const void *v_page, const uint32_t *n_valid, bool f32);
+    void (*attn_page)(float *o, float *ml, const float *q, size_t n_q, size_t d, const void *k_page,
+                      const void *v_page, const uint32_t *n_valid, bool f32);
 
     /* o[i] = o[i] * (1 / l) */
     void (*attn_end)(float *o, const float *ml, size_t n_q, size_t d);

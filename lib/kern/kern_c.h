@@ -14,8 +14,8 @@ void oa__add_c(float *y, const float *x, size_t n);
 void oa__rope_c(float *x, const float *cs, size_t n_heads, size_t d_head, size_t d_rot, bool neox);
 void oa__kv_store_c(void *k_page, void *v_page, const float *k, const float *v, size_t d,
                     size_t slot, bool f32);
-void oa__attn_page_c(float *o, float *ml, const float *q, size_t n_q, size_t d,
-                     const void *k_page, const void *v_page, const uint32_t *n_valid, bool f32);
+void oa__attn_page_c(float *o, float *ml, const float *q, size_t n_q, size_t d, const void *k_page,
+                     const void *v_page, const uint32_t *n_valid, bool f32);
 void oa__attn_end_c(float *o, const float *ml, size_t n_q, size_t d);
 uint64_t oa__peak_int8_c(uint64_t n);
 uint64_t oa__peak_read_c(const void *data, size_t size);

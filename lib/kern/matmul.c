@@ -103,8 +103,8 @@ static void panel_rows(panel *p, const oa__mm_args *a, const oa__type_shape *s, 
                 p->w[row][i] = 0;
             continue;
         }
-        const uint8_t *src = (const uint8_t *)a->w + (row0 + row) * a->row_size +
-                             col0 / s->block * s->size;
+        const uint8_t *src =
+            (const uint8_t *)a->w + (row0 + row) * a->row_size + col0 / s->block * s->size;
         oa__unpack_rows(a->type, src, cols, q, dw, mw);
         for (size_t b = 0; b < cols / s->sub; b++) {
             p->dw[b][row] = dw[b];
@@ -124,8 +124,8 @@ static inline int32_t dot(const int16_t *w, const int16_t *q, size_t n)
 }
 
 /* One token against the panel: its columns [col0, col0 + cols). */
-static void panel_token(panel *p, const oa__acts *x, const oa__type_shape *s, size_t t,
-                        size_t col0, size_t cols, float *acc)
+static void panel_token(panel *p, const oa__acts *x, const oa__type_shape *s, size_t t, size_t col0,
+                        size_t cols, float *acc)
 {
     const size_t sub = s->sub;
     int16_t q[OA__KERN_PANEL];
@@ -167,9 +167,10 @@ void oa__matmul_quant_c(const oa__kern *k, const oa__mm_args *a, size_t g_begin,
             for (size_t col = 0; col < a->k; col += OA__KERN_PANEL) {
                 const size_t cols = a->k - col < OA__KERN_PANEL ? a->k - col : OA__KERN_PANEL;
                 if (s->packed)
-                    panel_packed(p, a->type, (const uint8_t *)a->w +
-                                                 g * oa__kern_group_size(a->type, a->k) +
-                                                 oa__kern_group_size(a->type, col), cols);
+                    panel_packed(p, a->type,
+                                 (const uint8_t *)a->w + g * oa__kern_group_size(a->type, a->k) +
+                                     oa__kern_group_size(a->type, col),
+                                 cols);
                 else
                     panel_rows(p, a, s, 16 * g, col, cols);
                 for (size_t t = 0; t < n; t++)

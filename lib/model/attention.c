@@ -78,7 +78,8 @@ static void attn_task(void *arg, size_t task, uint32_t worker)
             const uint32_t first = page * OA__KV_PAGE, pos = rows[t].pos;
             uint32_t n = pos < first ? 0 : pos - first + 1;
             if (n > OA__KV_PAGE) n = OA__KV_PAGE;
-            for (size_t g = 0; g < group; g++) n_valid[t * group + g] = n;
+            for (size_t g = 0; g < group; g++)
+                n_valid[t * group + g] = n;
         }
         const uint8_t *k = (const uint8_t *)rows[0].pages[page] + at;
         m->kern->attn_page(o, ml, q, n_q, d, k, k + w->half_size, n_valid, w->kv_f32);

@@ -23,9 +23,9 @@ static int add_folder(oa__str *out)
 typedef struct search {
     const char *name;
     size_t len;
-    oa__str exact;   /* a file of this name, with or without ".gguf" */
-    oa__str begins;  /* the first that begins with it */
-    oa__str list;    /* all that begin with it */
+    oa__str exact;  /* a file of this name, with or without ".gguf" */
+    oa__str begins; /* the first that begins with it */
+    oa__str list;   /* all that begin with it */
     size_t n_begins;
 } search;
 

@@ -41,7 +41,8 @@ static void row_task(void *arg, size_t task, uint32_t worker)
     const row_job *j = arg;
     const size_t begin = task * ROWS_PER_TASK;
     const size_t end = begin + ROWS_PER_TASK < j->n_rows ? begin + ROWS_PER_TASK : j->n_rows;
-    for (size_t i = begin; i < end; i++) j->fn(j->w, i);
+    for (size_t i = begin; i < end; i++)
+        j->fn(j->w, i);
 }
 
 /* A few rows are done at once by the caller: waking threads would cost more. */
@@ -106,7 +107,8 @@ static void query_row(oa__work *w, size_t i)
     for (uint32_t head = 0; head < hp->n_heads_kv; head++) {
         float *to = w->q_heads + ((size_t)head * w->n + i) * group;
         const float *from = q + head * group;
-        for (size_t e = 0; e < group; e++) to[e] = from[e] * w->q_scale;
+        for (size_t e = 0; e < group; e++)
+            to[e] = from[e] * w->q_scale;
     }
 }
 
@@ -258,8 +260,7 @@ int oa__model_forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa
     w->half_size = oa__page_half_size(m, kv_type);
     for (size_t i = 0; i < n_rows; i++) {
         if (rows[i].id < 0 || (uint32_t)rows[i].id >= m->hp.n_vocab) {
-            return oa__err(OA_EINVAL, "token %d, the vocabulary has %u", rows[i].id,
-                           m->hp.n_vocab);
+            return oa__err(OA_EINVAL, "token %d, the vocabulary has %u", rows[i].id, m->hp.n_vocab);
         }
         w->rows[i] = rows[i];
         w->n_wanted += rows[i].logits != NULL;
@@ -270,6 +271,7 @@ int oa__model_forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa
     }
     OA__TRY(poll(check, arg));
     each_row(w, begin_row);
-    for (uint32_t i = 0; i < m->hp.n_layers && w->n > 0; i++) OA__TRY(run_layer(w, i, check, arg));
+    for (uint32_t i = 0; i < m->hp.n_layers && w->n > 0; i++)
+        OA__TRY(run_layer(w, i, check, arg));
     return w->n > 0 ? run_output(w, check, arg) : OA_OK;
 }

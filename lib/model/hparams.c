@@ -150,8 +150,10 @@ int oa__hparams_check(const oa__hparams *hp, const char *arch)
                        hp->n_heads, hp->n_heads_kv);
     }
     if (hp->d_rot % 2 != 0 || hp->d_rot > hp->d_head) {
-        return oa__err(OA_EUNSUPPORTED, "%u dimensions of heads of width %u turn, want an even "
-                       "number up to the width", hp->d_rot, hp->d_head);
+        return oa__err(OA_EUNSUPPORTED,
+                       "%u dimensions of heads of width %u turn, want an even "
+                       "number up to the width",
+                       hp->d_rot, hp->d_head);
     }
     return OA_OK;
 }
@@ -159,12 +161,19 @@ int oa__hparams_check(const oa__hparams *hp, const char *arch)
 size_t oa__hparams_dim(const oa__hparams *hp, uint32_t dim)
 {
     switch (dim) {
-    case OA__D_MODEL: return hp->d_model;
-    case OA__D_Q: return (size_t)hp->n_heads * hp->d_head;
-    case OA__D_KV: return (size_t)hp->n_heads_kv * hp->d_head;
-    case OA__D_FF: return hp->d_ff;
-    case OA__D_VOCAB: return hp->n_vocab;
-    case OA__D_ROT_HALF: return hp->d_rot / 2;
-    default: return 1;
+    case OA__D_MODEL:
+        return hp->d_model;
+    case OA__D_Q:
+        return (size_t)hp->n_heads * hp->d_head;
+    case OA__D_KV:
+        return (size_t)hp->n_heads_kv * hp->d_head;
+    case OA__D_FF:
+        return hp->d_ff;
+    case OA__D_VOCAB:
+        return hp->n_vocab;
+    case OA__D_ROT_HALF:
+        return hp->d_rot / 2;
+    default:
+        return 1;
     }
 }

@@ -13,21 +13,38 @@
 
 /* Matrices of the whole model, then of each layer. */
 enum oa__mat { OA__M_EMBD, OA__M_OUT, OA__N_MODEL_MATS };
-enum oa__layer_mat { OA__M_Q, OA__M_K, OA__M_V, OA__M_O, OA__M_GATE, OA__M_UP, OA__M_DOWN,
-                     OA__N_LAYER_MATS };
+enum oa__layer_mat {
+    OA__M_Q,
+    OA__M_K,
+    OA__M_V,
+    OA__M_O,
+    OA__M_GATE,
+    OA__M_UP,
+    OA__M_DOWN,
+    OA__N_LAYER_MATS
+};
 /* Vectors of the whole model, then of each layer; kept as floats. */
 enum oa__vec { OA__V_OUT_NORM, OA__V_ROPE_FREQS, OA__N_MODEL_VECS };
-enum oa__layer_vec { OA__V_ATTN_NORM, OA__V_FFN_NORM, OA__V_Q_BIAS, OA__V_K_BIAS, OA__V_V_BIAS,
-                     OA__V_O_BIAS, OA__V_GATE_BIAS, OA__V_UP_BIAS, OA__V_DOWN_BIAS,
-                     OA__N_LAYER_VECS };
+enum oa__layer_vec {
+    OA__V_ATTN_NORM,
+    OA__V_FFN_NORM,
+    OA__V_Q_BIAS,
+    OA__V_K_BIAS,
+    OA__V_V_BIAS,
+    OA__V_O_BIAS,
+    OA__V_GATE_BIAS,
+    OA__V_UP_BIAS,
+    OA__V_DOWN_BIAS,
+    OA__N_LAYER_VECS
+};
 
 /* Sizes that shapes are made of. */
 enum oa__dim { OA__D_ONE, OA__D_MODEL, OA__D_Q, OA__D_KV, OA__D_FF, OA__D_VOCAB, OA__D_ROT_HALF };
 
 enum oa__tensor_flags {
     OA__T_OPTIONAL = 1,
-    OA__T_LAYER = 2,  /* one per layer: the name is prefixed with "blk.N." */
-    OA__T_VECTOR = 4, /* slot is a vector's, n_out is its length */
+    OA__T_LAYER = 2,   /* one per layer: the name is prefixed with "blk.N." */
+    OA__T_VECTOR = 4,  /* slot is a vector's, n_out is its length */
     OA__T_IN_PLACE = 8 /* rows are read where they lie in the file */
 };
 
@@ -44,7 +61,7 @@ typedef struct oa__arch {
     const char *name;
     const oa__tensor_spec *tensors;
     size_t n_tensors;
-    bool rope_neox;      /* pairs (i, i + d/2), else (2i, 2i + 1) */
+    bool rope_neox; /* pairs (i, i + d/2), else (2i, 2i + 1) */
 } oa__arch;
 
 /* NULL when the decoder does not know it. */
@@ -97,17 +114,17 @@ struct oa_model {
     const oa__arch *arch; /* NULL when no weights are loaded */
     oa__hparams hp;
     bool has_weights;
-    bool tied;            /* the output matrix is the embedding's */
+    bool tied;             /* the output matrix is the embedding's */
     const char *type_name; /* commonest weight type */
     char *types_text;      /* all of them, with counts; may be NULL */
     uint64_t n_params, weights_size;
-    uint64_t reserved;    /* bytes of mapped weights charged to mem */
+    uint64_t reserved; /* bytes of mapped weights charged to mem */
     const oa__gguf_tensor *embd;
     size_t embd_row_size;
     oa__weight mats[OA__N_MODEL_MATS]; /* OA__M_EMBD stays empty: rows are read from the file */
     float *vecs[OA__N_MODEL_VECS];
-    oa__layer *layers;    /* (n_layers) */
-    float *inv_freq;      /* (d_rot / 2) turn of each pair per position */
+    oa__layer *layers; /* (n_layers) */
+    float *inv_freq;   /* (d_rot / 2) turn of each pair per position */
 
     oa__lock shared_lock;
     void *shared;

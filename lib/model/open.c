@@ -24,8 +24,8 @@ static int new_model(oa_model **out, const oa_model_opts *opts, uint64_t limit)
     m->mem.limit = mem.limit;
     atomic_init(&m->mem.used, mem.used);
     atomic_init(&m->n_refs, 1);
-    m->log = (oa__log){opts->log_fn, opts->log_user,
-                       opts->log_level ? opts->log_level : OA_LOG_WARN};
+    m->log =
+        (oa__log){opts->log_fn, opts->log_user, opts->log_level ? opts->log_level : OA_LOG_WARN};
     m->bos_id = m->eos_id = m->eot_id = m->unk_id = m->pad_id = -1;
     m->type_name = "";
     *out = m;

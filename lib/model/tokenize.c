@@ -44,8 +44,7 @@ int oa_model_detokenize(const oa_model *model, const int32_t *ids, size_t n_ids,
     }
     for (size_t i = 0; i < n_ids; i++) {
         if (ids[i] < 0 || (uint32_t)ids[i] >= model->hp.n_vocab) {
-            return oa__err(OA_EINVAL, "token %d, the vocabulary has %u", ids[i],
-                           model->hp.n_vocab);
+            return oa__err(OA_EINVAL, "token %d, the vocabulary has %u", ids[i], model->hp.n_vocab);
         }
     }
     oa__str text = {.mem = oa__model_mem(model)};

@@ -79,8 +79,8 @@ static void set_defaults(oa__vocab_spec *spec)
         return;
     }
     const char *p = spec->pattern ? spec->pattern : "";
-    spec->add_bos = strcmp(p, "llama3") == 0 || strcmp(p, "llama-v3") == 0 ||
-                    strcmp(p, "llama-bpe") == 0;
+    spec->add_bos =
+        strcmp(p, "llama3") == 0 || strcmp(p, "llama-v3") == 0 || strcmp(p, "llama-bpe") == 0;
 }
 
 static int read_ids(const oa_model *m, oa__vocab_spec *spec)

@@ -228,11 +228,14 @@ void oa__weights_unload(oa_model *m)
         for (size_t k = 0; k < OA__N_LAYER_MATS; k++) {
             oa__weight_unload(&m->layers[i].mats[k], &m->mem);
         }
-        for (size_t k = 0; k < OA__N_LAYER_VECS; k++) oa__free(&m->mem, m->layers[i].vecs[k]);
+        for (size_t k = 0; k < OA__N_LAYER_VECS; k++)
+            oa__free(&m->mem, m->layers[i].vecs[k]);
     }
     oa__free(&m->mem, m->layers);
-    for (size_t k = 0; k < OA__N_MODEL_MATS; k++) oa__weight_unload(&m->mats[k], &m->mem);
-    for (size_t k = 0; k < OA__N_MODEL_VECS; k++) oa__free(&m->mem, m->vecs[k]);
+    for (size_t k = 0; k < OA__N_MODEL_MATS; k++)
+        oa__weight_unload(&m->mats[k], &m->mem);
+    for (size_t k = 0; k < OA__N_MODEL_VECS; k++)
+        oa__free(&m->mem, m->vecs[k]);
     oa__free(&m->mem, m->inv_freq);
     oa__mem_release(&m->mem, m->reserved);
 }

@@ -32,7 +32,8 @@ void oa__model_page_copy(const oa_model *m, uint32_t kv_type, void *dst, const v
     const uint8_t *from = src;
     if (n_positions > OA__KV_PAGE) n_positions = OA__KV_PAGE;
     for (size_t i = 0; i < n_halves; i++) {
-        for (size_t j = 0; j < d; j++) memcpy(to + j * row, from + j * row, n_positions * e);
+        for (size_t j = 0; j < d; j++)
+            memcpy(to + j * row, from + j * row, n_positions * e);
         to += d * row;
         from += d * row;
         memcpy(to, from, n_positions * d * e);

@@ -21,29 +21,29 @@ struct oa__work {
     size_t n_rows_max, n_logits_max;
     /* sizes */
     size_t d_q, d_kv, h_stride;
-    uint32_t group;      /* query heads per key/value head */
-    float q_scale;       /* 1 / sqrt(d_head) */
+    uint32_t group; /* query heads per key/value head */
+    float q_scale;  /* 1 / sqrt(d_head) */
     /* buffers; `block` owns them all */
     void *block;
-    oa__row *rows;       /* (n_rows) */
-    oa__tile *tiles;     /* (n_rows) */
-    float *x;            /* (n_rows, d_model) the residual stream */
-    float *h;            /* (n_rows, h_stride) normed input, output of the attention */
-    float *cs;           /* (n_rows, d_rot / 2, 2) */
-    float *q, *k, *v;    /* (n_rows, d_q), (n_rows, d_kv) twice */
-    float *q_heads;      /* (n_heads_kv, n_rows, group, d_head) */
-    float *gate, *up;    /* (n_rows, d_ff); share the memory of q, k, v and q_heads */
-    float *attn;         /* (n_workers, attn_size) */
+    oa__row *rows;    /* (n_rows) */
+    oa__tile *tiles;  /* (n_rows) */
+    float *x;         /* (n_rows, d_model) the residual stream */
+    float *h;         /* (n_rows, h_stride) normed input, output of the attention */
+    float *cs;        /* (n_rows, d_rot / 2, 2) */
+    float *q, *k, *v; /* (n_rows, d_q), (n_rows, d_kv) twice */
+    float *q_heads;   /* (n_heads_kv, n_rows, group, d_head) */
+    float *gate, *up; /* (n_rows, d_ff); share the memory of q, k, v and q_heads */
+    float *attn;      /* (n_workers, attn_size) */
     size_t attn_size;
-    float *logits;       /* (min(n_logits, OA__WORK_LOGITS), n_vocab) */
+    float *logits; /* (min(n_logits, OA__WORK_LOGITS), n_vocab) */
     void *mm_scratch;
     /* of the pass */
     size_t n, n_wanted;
     bool kv_f32;
-    size_t half_size;    /* bytes of the keys of one head in a page; the values follow */
+    size_t half_size; /* bytes of the keys of one head in a page; the values follow */
     /* of the stage */
     const oa__layer *layer;
-    size_t layer_at;     /* bytes from the beginning of a page */
+    size_t layer_at; /* bytes from the beginning of a page */
     const float *norm;
 };
 

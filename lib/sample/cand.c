@@ -37,7 +37,8 @@ static void sift(oa__cand *c, size_t i, size_t n)
 
 static void heap_make(oa__cand *c, size_t n)
 {
-    for (size_t i = n / 2; i-- > 0;) sift(c, i, n);
+    for (size_t i = n / 2; i-- > 0;)
+        sift(c, i, n);
 }
 
 static void heap_sort(oa__cand *c, size_t n)
@@ -83,9 +84,11 @@ int oa__run_dense(oa__run *r)
     if (r->dense && !r->listed) return OA_OK;
     OA__TRY(need(s, (void **)&s->val, &s->val_cap, r->n, sizeof *s->val));
     if (r->listed) {
-        for (size_t i = 0; i < r->n_c; i++) s->val[r->c[i].id] = r->c[i].v;
+        for (size_t i = 0; i < r->n_c; i++)
+            s->val[r->c[i].id] = r->c[i].v;
     } else {
-        for (size_t i = 0; i < r->n; i++) s->val[i] = (double)r->logits[i];
+        for (size_t i = 0; i < r->n; i++)
+            s->val[i] = (double)r->logits[i];
         r->dense = true;
     }
     return OA_OK;
@@ -118,7 +121,8 @@ static void clean(oa__run *r)
 void oa__run_gather(oa__run *r)
 {
     if (!r->listed) return;
-    for (size_t i = 0; i < r->n_c; i++) r->c[i].key = r->c[i].v = r->s->val[r->c[i].id];
+    for (size_t i = 0; i < r->n_c; i++)
+        r->c[i].key = r->c[i].v = r->s->val[r->c[i].id];
     r->n_sorted = 0;
     clean(r);
 }
@@ -156,7 +160,8 @@ int oa__run_list(oa__run *r)
             if (n - i >= 16) {                                                                     \
                 const double top = c[0].key;                                                       \
                 int larger = 0;                                                                    \
-                for (int j = 0; j < 16; j++) larger |= (double)(array)[i + j] > top;               \
+                for (int j = 0; j < 16; j++)                                                       \
+                    larger |= (double)(array)[i + j] > top;                                        \
                 if (!larger) {                                                                     \
                     i += 16;                                                                       \
                     continue;                                                                      \
@@ -221,11 +226,15 @@ int32_t oa__sample_argmax(const float *logits, size_t n)
     /* The largest value in 16 lanes, then the first place that has it. */
     float lane[16], max = -__builtin_inff();
     size_t i = 0;
-    for (int j = 0; j < 16; j++) lane[j] = max;
+    for (int j = 0; j < 16; j++)
+        lane[j] = max;
     for (; n - i >= 16; i += 16)
-        for (int j = 0; j < 16; j++) lane[j] = logits[i + j] > lane[j] ? logits[i + j] : lane[j];
-    for (; i < n; i++) lane[0] = logits[i] > lane[0] ? logits[i] : lane[0];
-    for (int j = 0; j < 16; j++) max = lane[j] > max ? lane[j] : max;
+        for (int j = 0; j < 16; j++)
+            lane[j] = logits[i + j] > lane[j] ? logits[i + j] : lane[j];
+    for (; i < n; i++)
+        lane[0] = logits[i] > lane[0] ? logits[i] : lane[0];
+    for (int j = 0; j < 16; j++)
+        max = lane[j] > max ? lane[j] : max;
     for (i = 0; i < n; i++)
         if (logits[i] == max) return (int32_t)i;
     return 0; /* only NaN */

@@ -4,8 +4,6 @@
  */
 #include "sample/sample_priv.h"
 
-
-
 /* The most a DRY penalty can grow to: larger than any float logit matters, small enough that sums
  * stay finite. */
 #define MOST_PENALTY 1e30
@@ -88,7 +86,8 @@ int oa__stage_dry(oa__run *r)
 #define REV(i) ids[n - 1 - (i)]
 
     size_t limit = 0; /* tokens since the latest breaker */
-    while (limit < n && !(s->n_breakers && is_breaker(s, REV(limit)))) limit++;
+    while (limit < n && !(s->n_breakers && is_breaker(s, REV(limit))))
+        limit++;
     if ((double)limit < allowed) return OA_OK;
 
     OA__TRY(need_count(s, r->n));
@@ -108,7 +107,8 @@ int oa__stage_dry(oa__run *r)
     for (size_t i = 1; i < n; i++) {
         size_t len = 0;
         if (i < right) len = z[i - left] < right - i ? z[i - left] : right - i;
-        while (i + len < n && REV(len) == REV(i + len)) len++;
+        while (i + len < n && REV(len) == REV(i + len))
+            len++;
         if (i + len > right) left = i, right = i + len;
         z[i] = (uint32_t)len;
         if (len > limit) len = limit;
@@ -120,8 +120,8 @@ int oa__stage_dry(oa__run *r)
         const int32_t id = ids[i];
         if ((size_t)id >= r->n || longest[id] == 0) continue;
         if (!(s->n_breakers && is_breaker(s, id))) {
-            double loss = multiplier * oa__math_pow(s->value[OA__PARAM_DRY_BASE],
-                                                    (double)longest[id] - allowed);
+            double loss = multiplier *
+                          oa__math_pow(s->value[OA__PARAM_DRY_BASE], (double)longest[id] - allowed);
             s->val[id] -= loss < MOST_PENALTY ? loss : MOST_PENALTY;
         }
         longest[id] = 0;

@@ -67,7 +67,8 @@ static size_t format_int(double v, char buf[32])
         u /= 10;
     } while (u);
     if (v < 0) buf[len++] = '-';
-    while (n) buf[len++] = digits[--n];
+    while (n)
+        buf[len++] = digits[--n];
     buf[len] = '\0';
     return len;
 }
@@ -98,8 +99,10 @@ int oa__stages_parse(const char *text, uint8_t order[OA__N_STAGES], uint32_t *n_
         size_t len = strcspn(p, ";");
         const char *name = p;
         size_t name_len = len;
-        while (name_len && *name == ' ') name++, name_len--;
-        while (name_len && name[name_len - 1] == ' ') name_len--;
+        while (name_len && *name == ' ')
+            name++, name_len--;
+        while (name_len && name[name_len - 1] == ' ')
+            name_len--;
         uint8_t stage = 0;
         while (stage < OA__N_STAGES && (strlen(stage_names[stage]) != name_len ||
                                         memcmp(stage_names[stage], name, name_len) != 0))
@@ -147,7 +150,8 @@ static void sift(int32_t *ids, size_t i, size_t n)
 
 static void sort_ids(int32_t *ids, size_t n)
 {
-    for (size_t i = n / 2; i-- > 0;) sift(ids, i, n);
+    for (size_t i = n / 2; i-- > 0;)
+        sift(ids, i, n);
     for (size_t end = n; end > 1; end--) {
         int32_t t = ids[0];
         ids[0] = ids[end - 1];

@@ -156,9 +156,9 @@ typedef struct oa__run {
     size_t n_sorted; /* c[0..n_sorted) are the first ones, in order; the rest come later */
 } oa__run;
 
-int oa__run_dense(oa__run *r);  /* s->val, for stages that work by id; undo with _gather */
+int oa__run_dense(oa__run *r);   /* s->val, for stages that work by id; undo with _gather */
 void oa__run_gather(oa__run *r); /* take changed logits back into the list, if there is one */
-int oa__run_list(oa__run *r);   /* a list of all candidates */
+int oa__run_list(oa__run *r);    /* a list of all candidates */
 int oa__run_list_top(oa__run *r, size_t k); /* a list of the first k */
 void oa__cand_sort(oa__run *r, size_t k);   /* make n_sorted at least min(k, n_c) */
 double oa__cand_max(const oa__run *r);      /* largest v; n_c >= 1 */

@@ -36,7 +36,8 @@ static void set_defaults(oa_sampler *s)
 #define SET(name, key, type, min, max, def, def_text, help) s->value[OA__PARAM_##name] = (def);
     OA__PARAM_MAP(SET)
 #undef SET
-    for (uint8_t i = 0; i < OA__N_STAGES; i++) s->order[i] = i; /* the enum is in default order */
+    for (uint8_t i = 0; i < OA__N_STAGES; i++)
+        s->order[i] = i; /* the enum is in default order */
     s->n_order = OA__N_STAGES;
     oa__sampler_restart(s);
 }
@@ -137,7 +138,8 @@ void oa_sampler_free(oa_sampler *sampler)
 static oa__bias *bias_slot(oa__bias *slots, size_t cap, int32_t id)
 {
     size_t i = (size_t)((uint32_t)id * 2654435761u) & (cap - 1);
-    while (slots[i].id >= 0 && slots[i].id != id) i = (i + 1) & (cap - 1);
+    while (slots[i].id >= 0 && slots[i].id != id)
+        i = (i + 1) & (cap - 1);
     return &slots[i];
 }
 
@@ -159,7 +161,8 @@ int oa_sampler_set_bias(oa_sampler *sampler, int32_t id, float bias)
         size_t cap = s->bias_cap ? s->bias_cap * 2 : 16;
         oa__bias *fresh = oa__alloc_array(s->mem, cap, sizeof *fresh);
         if (!fresh) return OA_ENOMEM;
-        for (size_t i = 0; i < cap; i++) fresh[i].id = -1;
+        for (size_t i = 0; i < cap; i++)
+            fresh[i].id = -1;
         s->n_bias = 0;
         for (size_t i = 0; i < s->bias_cap; i++) { /* what was set back to 0 is left behind */
             if (s->bias[i].id < 0 || s->bias[i].bias == 0) continue;

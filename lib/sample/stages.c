@@ -87,7 +87,8 @@ static int stage_typical_p(oa__run *r)
     }
     r->n_sorted = 0;
     keep_mass(r, p * sum);
-    for (size_t i = 0; i < r->n_c; i++) r->c[i].key = r->c[i].v;
+    for (size_t i = 0; i < r->n_c; i++)
+        r->c[i].key = r->c[i].v;
     r->n_sorted = 0;
     return OA_OK;
 }
@@ -129,11 +130,13 @@ static int stage_xtc(oa__run *r)
     if (!(oa__random_f64(&s->random) < chance) || r->n_c < 2) return OA_OK;
     const double bound = threshold * oa__cand_softmax(r);
     size_t n = 0; /* w falls with the order, so the likely ones are the first n */
-    for (size_t i = 0; i < r->n_c; i++) n += r->c[i].w >= bound;
+    for (size_t i = 0; i < r->n_c; i++)
+        n += r->c[i].w >= bound;
     if (n < 2) return OA_OK;
     oa__cand_sort(r, n);
     const size_t drop = n - 1;
-    for (size_t i = drop; i < r->n_c; i++) r->c[i - drop] = r->c[i];
+    for (size_t i = drop; i < r->n_c; i++)
+        r->c[i - drop] = r->c[i];
     r->n_c -= drop;
     r->n_sorted -= drop;
     return OA_OK;
@@ -145,7 +148,8 @@ static int stage_temperature(oa__run *r)
     if (t == 1) return OA_OK;
     if (t < 1e-30) t = 1e-30; /* no quotient of a float overflows */
     OA__TRY(oa__run_list(r));
-    for (size_t i = 0; i < r->n_c; i++) r->c[i].key = r->c[i].v = r->c[i].v / t;
+    for (size_t i = 0; i < r->n_c; i++)
+        r->c[i].key = r->c[i].v = r->c[i].v / t;
     r->n_sorted = 0; /* two logits may have become equal */
     return OA_OK;
 }
@@ -162,16 +166,26 @@ void oa__mirostat_truncate(oa__run *r)
 int oa__stage_run(oa__run *r, enum oa__stage stage)
 {
     switch (stage) {
-    case OA__STAGE_BIAS: return stage_bias(r);
-    case OA__STAGE_PENALTIES: return oa__stage_penalties(r);
-    case OA__STAGE_DRY: return oa__stage_dry(r);
-    case OA__STAGE_TOP_K: return stage_top_k(r);
-    case OA__STAGE_TYPICAL_P: return stage_typical_p(r);
-    case OA__STAGE_TOP_P: return stage_top_p(r);
-    case OA__STAGE_MIN_P: return stage_min_p(r);
-    case OA__STAGE_XTC: return stage_xtc(r);
-    case OA__STAGE_TEMPERATURE: return stage_temperature(r);
-    case OA__N_STAGES: break;
+    case OA__STAGE_BIAS:
+        return stage_bias(r);
+    case OA__STAGE_PENALTIES:
+        return oa__stage_penalties(r);
+    case OA__STAGE_DRY:
+        return oa__stage_dry(r);
+    case OA__STAGE_TOP_K:
+        return stage_top_k(r);
+    case OA__STAGE_TYPICAL_P:
+        return stage_typical_p(r);
+    case OA__STAGE_TOP_P:
+        return stage_top_p(r);
+    case OA__STAGE_MIN_P:
+        return stage_min_p(r);
+    case OA__STAGE_XTC:
+        return stage_xtc(r);
+    case OA__STAGE_TEMPERATURE:
+        return stage_temperature(r);
+    case OA__N_STAGES:
+        break;
     }
     return oa__err(OA_EINTERNAL, "sampler stage %d", (int)stage);
 }

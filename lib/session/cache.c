@@ -91,10 +91,14 @@ static void list_add(oa__cache *c, oa__node *node)
 
 static void list_remove(oa__cache *c, oa__node *node)
 {
-    if (node->newer) node->newer->older = node->older;
-    else c->newest = node->older;
-    if (node->older) node->older->newer = node->newer;
-    else c->oldest = node->newer;
+    if (node->newer)
+        node->newer->older = node->older;
+    else
+        c->newest = node->older;
+    if (node->older)
+        node->older->newer = node->newer;
+    else
+        c->oldest = node->newer;
     node->newer = node->older = NULL;
     c->n_idle--;
     c->idle_size -= c->page_size[node->kv_type];
@@ -156,7 +160,8 @@ static bool forget_oldest(oa__cache *c)
     if (!node) return false;
     list_remove(c, node);
     oa__node **at = &c->buckets[node->hash & (c->n_buckets - 1)];
-    while (*at != node) at = &(*at)->chain;
+    while (*at != node)
+        at = &(*at)->chain;
     *at = node->chain;
     c->n_nodes--;
     oa__page_drop(c->mem, node->page);
@@ -222,7 +227,8 @@ void oa__cache_ref(oa__cache *c, oa__node *node)
 {
     if (!node) return;
     oa__lock_take(&c->lock);
-    for (; node; node = node->parent) use(c, node);
+    for (; node; node = node->parent)
+        use(c, node);
     oa__lock_drop(&c->lock);
 }
 

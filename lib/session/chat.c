@@ -194,8 +194,10 @@ static int drop_oldest(oa_chat *c, turn *t, size_t n_room)
     while (low < high && rc == OA_OK) {
         const size_t mid = low + (high - low) / 2;
         rc = tokenize(c, t, starts[mid]);
-        if (t->ids.len <= want) high = mid;
-        else low = mid + 1;
+        if (t->ids.len <= want)
+            high = mid;
+        else
+            low = mid + 1;
     }
     if (rc == OA_OK) {
         t->n_dropped = starts[low];
@@ -220,8 +222,10 @@ static int make_prompt(oa_chat *c, turn *t)
         if (t->ids.len > n_room) OA__TRY(drop_oldest(c, t, n_room));
     }
     if (t->ids.len >= c->n_ctx) {
-        return oa__err(OA_EFULL, "conversation has %zu tokens, the context holds %lu and must have "
-                       "room for an answer", t->ids.len, (unsigned long)c->n_ctx);
+        return oa__err(OA_EFULL,
+                       "conversation has %zu tokens, the context holds %lu and must have "
+                       "room for an answer",
+                       t->ids.len, (unsigned long)c->n_ctx);
     }
     return OA_OK;
 }
@@ -313,7 +317,8 @@ int oa_chat_regenerate(oa_chat *chat, oa_text_fn text_fn, void *user)
     OA__TRY(enter(chat));
     const oa__tree *t = &chat->tree;
     size_t n = t->n_path;
-    while (n > 0 && t->nodes[t->path[n - 1]].role != OA__ROLE_USER) n--;
+    while (n > 0 && t->nodes[t->path[n - 1]].role != OA__ROLE_USER)
+        n--;
     const int rc = n > 0 ? answer_turn(chat, n, NULL, text_fn, user)
                          : oa__err(OA_EINVAL, "nothing was said that could be answered");
     leave(chat);
@@ -389,7 +394,8 @@ int oa_chat_select(oa_chat *chat, size_t index, size_t branch)
         if (node == OA__NONE) {
             rc = oa__err(OA_EINVAL, "branch %zu of %zu", branch, n);
         } else {
-            while (t->nodes[node].last_child != OA__NONE) node = t->nodes[node].last_child;
+            while (t->nodes[node].last_child != OA__NONE)
+                node = t->nodes[node].last_child;
             oa__tree_go(t, node);
         }
     }
@@ -406,8 +412,7 @@ int oa_chat_get_count(const oa_chat *chat, size_t *n)
     return OA_OK;
 }
 
-int oa_chat_get_message(const oa_chat *chat, size_t index, oa_message *message,
-                        size_t message_size)
+int oa_chat_get_message(const oa_chat *chat, size_t index, oa_message *message, size_t message_size)
 {
     if (!chat) return oa__err(OA_EINVAL, "chat is NULL");
     if (!message || message_size < sizeof *message) {

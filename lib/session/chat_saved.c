@@ -35,8 +35,10 @@ static int add_json(oa__str *out, const char *text, size_t len)
         OA__TRY(oa__str_add(out, text + from, i - from));
         from = i + 1;
         if (i == len) break;
-        if (b == '\n') OA__TRY(oa__str_add(out, "\\n", 2));
-        else OA__TRY(oa__str_addf(out, "\\u%04x", b));
+        if (b == '\n')
+            OA__TRY(oa__str_add(out, "\\n", 2));
+        else
+            OA__TRY(oa__str_addf(out, "\\u%04x", b));
     }
     return oa__str_add_char(out, '"');
 }
@@ -50,10 +52,12 @@ static int add_index(oa__str *out, size_t index)
 static int write_json(const oa_chat *c, oa__str *out)
 {
     const oa__tree *t = &c->tree;
-    OA__TRY(oa__str_addf(out, "{\"format\": \"%s\", \"version\": %d, \"system\": ", FORMAT,
-                         VERSION));
-    if (c->system) OA__TRY(add_json(out, c->system, strlen(c->system)));
-    else OA__TRY(oa__str_add_z(out, "null"));
+    OA__TRY(
+        oa__str_addf(out, "{\"format\": \"%s\", \"version\": %d, \"system\": ", FORMAT, VERSION));
+    if (c->system)
+        OA__TRY(add_json(out, c->system, strlen(c->system)));
+    else
+        OA__TRY(oa__str_add_z(out, "null"));
     OA__TRY(oa__str_add_z(out, ", \"current\": "));
     OA__TRY(add_index(out, t->n_path > 0 ? t->path[t->n_path - 1] : OA__NONE));
     OA__TRY(oa__str_add_z(out, ",\n \"messages\": ["));
@@ -78,8 +82,10 @@ int oa_chat_save(const oa_chat *chat, const char *path)
     if (rc == OA_OK) rc = oa__file_out_open(&file, chat->mem, path);
     if (rc == OA_OK) {
         rc = oa__file_out_write(file, out.data, out.len);
-        if (rc == OA_OK) rc = oa__file_out_commit(file);
-        else oa__file_out_abandon(file);
+        if (rc == OA_OK)
+            rc = oa__file_out_commit(file);
+        else
+            oa__file_out_abandon(file);
     }
     oa__str_free(&out);
     return rc;
@@ -114,8 +120,8 @@ static int load_message(oa_chat *c, const json_t *m)
     char *copy;
     size_t len;
     OA__TRY(oa__tree_reserve(t, 1));
-    OA__TRY(oa__chat_copy_text(c->mem, json_string_value(text), json_string_length(text), &copy,
-                               &len));
+    OA__TRY(
+        oa__chat_copy_text(c->mem, json_string_value(text), json_string_length(text), &copy, &len));
     oa__tree_take(t, at, role, copy, len);
     return OA_OK;
 }

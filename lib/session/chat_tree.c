@@ -20,7 +20,8 @@ void oa__tree_init(oa__tree *t, oa__mem *mem)
 
 void oa__tree_free(oa__tree *t)
 {
-    for (size_t i = 0; i < t->n; i++) oa__free(t->mem, t->nodes[i].text);
+    for (size_t i = 0; i < t->n; i++)
+        oa__free(t->mem, t->nodes[i].text);
     oa__free(t->mem, t->nodes);
     oa__free(t->mem, t->path);
     *t = (oa__tree){0};
@@ -46,8 +47,10 @@ size_t oa__tree_take(oa__tree *t, size_t parent, enum oa__role role, char *text,
                              .next = OA__NONE};
     size_t *first = parent == OA__NONE ? &t->first_root : &t->nodes[parent].first_child;
     size_t *last = parent == OA__NONE ? &t->last_root : &t->nodes[parent].last_child;
-    if (*last == OA__NONE) *first = i;
-    else t->nodes[*last].next = i;
+    if (*last == OA__NONE)
+        *first = i;
+    else
+        t->nodes[*last].next = i;
     *last = i;
     return i;
 }
@@ -55,9 +58,11 @@ size_t oa__tree_take(oa__tree *t, size_t parent, enum oa__role role, char *text,
 void oa__tree_go(oa__tree *t, size_t node)
 {
     size_t n = 0;
-    for (size_t i = node; i != OA__NONE; i = t->nodes[i].parent) n++;
+    for (size_t i = node; i != OA__NONE; i = t->nodes[i].parent)
+        n++;
     t->n_path = n;
-    for (size_t i = node; i != OA__NONE; i = t->nodes[i].parent) t->path[--n] = i;
+    for (size_t i = node; i != OA__NONE; i = t->nodes[i].parent)
+        t->path[--n] = i;
 }
 
 size_t oa__tree_first_at(const oa__tree *t, size_t index)

@@ -64,8 +64,10 @@ static int write_rest(writer *w, uint32_t *finish)
 {
     OA__TRY(oa__utf8_stream_end(&w->utf8, &w->text));
     const uint32_t found = sift(w);
-    if (found == OA_FINISH_STOP) *finish = found;
-    else if (found == OA_FINISH_NONE) emit(w, w->text.len);
+    if (found == OA_FINISH_STOP)
+        *finish = found;
+    else if (found == OA_FINISH_NONE)
+        emit(w, w->text.len);
     return OA_OK;
 }
 
@@ -74,10 +76,8 @@ static int generate(oa_session *s, oa_sampler *sampler, const oa_generate_opts *
 {
     const oa__vocab *vocab = oa__model_vocab(s->model);
     const bool special = (o->flags & OA_GENERATE_SPECIAL) != 0;
-    oa__progress progress = {.fn = s->progress_fn,
-                             .user = s->progress_user,
-                             .what = "generate",
-                             .total = o->max_tokens};
+    oa__progress progress = {
+        .fn = s->progress_fn, .user = s->progress_user, .what = "generate", .total = o->max_tokens};
     if (progress.fn) progress.last_ns = oa__clock_ns();
     if (s->n == 0) return oa__err(OA_EINVAL, "session is empty; append a token first");
     while (r->finish == OA_FINISH_NONE) {
@@ -92,8 +92,7 @@ static int generate(oa_session *s, oa_sampler *sampler, const oa_generate_opts *
         if (rc == OA_ECANCELLED) r->finish = OA_FINISH_CANCELLED;
         if (rc < 0) return rc;
         r->n_tokens++;
-        const bool end =
-            !(o->flags & OA_GENERATE_IGNORE_END) && oa__vocab_is_end(vocab, id);
+        const bool end = !(o->flags & OA_GENERATE_IGNORE_END) && oa__vocab_is_end(vocab, id);
         if (!end || special) OA__TRY(write_token(w, s, id, special, &r->finish));
         if (end && r->finish == OA_FINISH_NONE) r->finish = OA_FINISH_END;
     }

@@ -12,8 +12,8 @@
 typedef struct many {
     char *steps; /* (n) of `stride` bytes */
     size_t n, stride;
-    oa__job *jobs;           /* (n) */
-    oa__progress *progress;  /* (n) */
+    oa__job *jobs;          /* (n) */
+    oa__progress *progress; /* (n) */
 } many;
 
 static oa_step *step_at(const many *m, size_t i)
@@ -51,9 +51,11 @@ static int check(const many *m)
         s->mark = m;
         n_marked++;
     }
-    for (size_t i = 0; i < n_marked; i++) step_at(m, i)->session->mark = NULL;
+    for (size_t i = 0; i < n_marked; i++)
+        step_at(m, i)->session->mark = NULL;
     if (rc < 0) {
-        for (size_t i = 0; i < n_marked; i++) oa__session_leave(step_at(m, i)->session);
+        for (size_t i = 0; i < n_marked; i++)
+            oa__session_leave(step_at(m, i)->session);
     }
     return rc;
 }
@@ -110,12 +112,15 @@ static int run(many *m)
         rc = oa__jobs_run(m->jobs, m->n);
         for (size_t i = 0; i < m->n; i++) {
             oa__job *job = &m->jobs[i];
-            if (job->status == OA_OK && rc < 0) oa__job_abandon(job);
-            else if (job->status == OA_OK) job->status = finish(m, i);
+            if (job->status == OA_OK && rc < 0)
+                oa__job_abandon(job);
+            else if (job->status == OA_OK)
+                job->status = finish(m, i);
             step_at(m, i)->status = job->status == OA_OK ? rc : job->status;
         }
     } else {
-        for (size_t i = 0; i < m->n; i++) step_at(m, i)->status = rc;
+        for (size_t i = 0; i < m->n; i++)
+            step_at(m, i)->status = rc;
     }
     oa__free(mem, m->progress);
     oa__free(mem, m->jobs);
@@ -135,6 +140,7 @@ int oa_session_step_many(oa_step *steps, size_t n_steps, size_t step_size)
     many m = {(char *)steps, n_steps, step_size, NULL, NULL};
     OA__TRY(check(&m));
     const int rc = run(&m);
-    for (size_t i = 0; i < n_steps; i++) oa__session_leave(step_at(&m, i)->session);
+    for (size_t i = 0; i < n_steps; i++)
+        oa__session_leave(step_at(&m, i)->session);
     return rc;
 }

@@ -91,8 +91,8 @@ int oa__job_begin(oa__job *job)
 
     int rc = OA_OK;
     const size_t n_pages = (total + OA__PAGE_LEN - 1) / OA__PAGE_LEN;
-    OA__TRY(oa__shared_grow(s->shared, (void **)&s->pages, &s->pages_cap, n_pages,
-                            sizeof *s->pages));
+    OA__TRY(
+        oa__shared_grow(s->shared, (void **)&s->pages, &s->pages_cap, n_pages, sizeof *s->pages));
     if (!s->logits) {
         s->logits = oa__shared_alloc(s->shared, oa__model_n_vocab(s->model), sizeof *s->logits);
         if (!s->logits) return OA_ENOMEM;
@@ -175,8 +175,10 @@ static size_t choose_rows(const watch *w, const oa__shared *sh, bool many_logits
         if (b && (!n_batch || b < n_batch)) n_batch = b;
     }
     *adapt = !n_batch && w->active;
-    if (n_batch) n = n_batch;
-    else if (w->active) n = atomic_load_explicit(&sh->n_rows, memory_order_relaxed);
+    if (n_batch)
+        n = n_batch;
+    else if (w->active)
+        n = atomic_load_explicit(&sh->n_rows, memory_order_relaxed);
     if (many_logits && n > 64) n = 64;
     return n;
 }
@@ -298,7 +300,8 @@ int oa__jobs_run(oa__job *jobs, size_t n_jobs)
         if (job->status != OA_OK || !job->logits) continue;
         const size_t n_vocab = oa__model_n_vocab(job->s->model);
         float *last = job->logits + (job->total - 1 - job->logits_from) * n_vocab;
-        for (size_t k = 0; k < n_vocab; k++) last[k] = job->s->logits[k];
+        for (size_t k = 0; k < n_vocab; k++)
+            last[k] = job->s->logits[k];
     }
     return OA_OK;
 }

@@ -39,7 +39,8 @@ typedef struct header {
 
 static void put32(uint8_t *p, uint32_t v)
 {
-    for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> (8 * i));
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> (8 * i));
 }
 
 static void put64(uint8_t *p, uint64_t v)
@@ -109,7 +110,8 @@ static int put_all(saver *sv, const oa_session *s)
     sv->crc = 0;
     OA__TRY(put(sv, s->ids, s->n * sizeof *s->ids));
     const size_t n_full = s->n_done / OA__PAGE_LEN;
-    for (size_t i = 0; i < n_full; i++) OA__TRY(put(sv, s->pages[i], page_size));
+    for (size_t i = 0; i < n_full; i++)
+        OA__TRY(put(sv, s->pages[i], page_size));
     const size_t n_tail = s->n_done % OA__PAGE_LEN;
     if (n_tail > 0) {
         /* Positions past the end may hold tokens that were taken back: they stay here. */
@@ -130,14 +132,15 @@ int oa_session_save(oa_session *session, const char *path)
 {
     if (!path) return oa__err(OA_EINVAL, "path is NULL");
     OA__TRY(oa__session_enter(session));
-    saver sv = {.progress = {.fn = session->progress_fn,
-                             .user = session->progress_user,
-                             .what = "save"}};
+    saver sv = {
+        .progress = {.fn = session->progress_fn, .user = session->progress_user, .what = "save"}};
     int rc = oa__file_out_open(&sv.file, session->mem, path);
     if (rc == OA_OK) {
         rc = put_all(&sv, session);
-        if (rc == OA_OK) rc = oa__file_out_commit(sv.file);
-        else oa__file_out_abandon(sv.file);
+        if (rc == OA_OK)
+            rc = oa__file_out_commit(sv.file);
+        else
+            oa__file_out_abandon(sv.file);
     }
     oa__session_leave(session);
     return rc;
@@ -205,8 +208,8 @@ static int fill(oa_session *s, const header *h, const uint8_t *at)
     if (n > 0) memcpy(s->ids, at, n * sizeof *s->ids);
     OA__TRY(oa__session_check_ids(s, s->ids, n, 0) < 0 ? OA_EFORMAT : OA_OK);
     at += n * sizeof *s->ids;
-    OA__TRY(oa__shared_grow(s->shared, (void **)&s->pages, &s->pages_cap, n_pages,
-                            sizeof *s->pages));
+    OA__TRY(
+        oa__shared_grow(s->shared, (void **)&s->pages, &s->pages_cap, n_pages, sizeof *s->pages));
     while (s->n_pages < n_pages) {
         void *page = oa__shared_page(s->shared, s->kv_type);
         if (!page) return OA_ENOMEM;

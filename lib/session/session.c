@@ -67,7 +67,8 @@ void oa__session_trim_pages(oa_session *s, size_t n)
         s->n_nodes = n_full;
     }
     const size_t n_pages = (n + OA__PAGE_LEN - 1) / OA__PAGE_LEN;
-    while (s->n_pages > n_pages) oa__page_drop(s->mem, s->pages[--s->n_pages]);
+    while (s->n_pages > n_pages)
+        oa__page_drop(s->mem, s->pages[--s->n_pages]);
 }
 
 void oa__session_cut(oa_session *s, size_t n_ids)
@@ -200,11 +201,8 @@ static int extend(oa_session *s, const int32_t *ids, size_t n_ids, float *logits
     const size_t total = s->n + n_ids;
     OA__TRY(oa__session_put_ids(s, ids, n_ids));
     oa__progress progress = {.fn = s->progress_fn, .user = s->progress_user, .what = "prompt"};
-    oa__job job = {.s = s,
-                   .total = total,
-                   .logits = logits,
-                   .logits_from = s->n,
-                   .progress = &progress};
+    oa__job job = {
+        .s = s, .total = total, .logits = logits, .logits_from = s->n, .progress = &progress};
     const size_t n_done = s->n_done;
     OA__TRY(oa__job_begin(&job));
     if (n_reused) *n_reused += job.first - n_done;
@@ -256,7 +254,8 @@ static int set_ids(oa_session *s, const int32_t *ids, size_t n_ids, size_t *n_re
 {
     OA__TRY(oa__session_check_ids(s, ids, n_ids, 0));
     size_t n = 0;
-    while (n < n_ids && n < s->n && ids[n] == s->ids[n]) n++;
+    while (n < n_ids && n < s->n && ids[n] == s->ids[n])
+        n++;
     oa__session_cut(s, n);
     *n_reused = s->n_done;
     if (n == n_ids) return OA_OK;

@@ -111,15 +111,15 @@ struct oa_session {
 
     int32_t *ids; /* (n), room for ids_cap */
     size_t n, ids_cap;
-    size_t n_done;  /* tokens whose keys and values are in the pages */
-    void **pages;   /* (n_pages), room for pages_cap */
+    size_t n_done; /* tokens whose keys and values are in the pages */
+    void **pages;  /* (n_pages), room for pages_cap */
     size_t n_pages, pages_cap;
-    oa__node *node; /* the tree's node of page n_nodes - 1 */
-    size_t n_nodes; /* pages in front that are the tree's */
-    float *logits;  /* (n_vocab) or NULL */
+    oa__node *node;   /* the tree's node of page n_nodes - 1 */
+    size_t n_nodes;   /* pages in front that are the tree's */
+    float *logits;    /* (n_vocab) or NULL */
     size_t logits_at; /* `logits` follows this many tokens; 0 = holds nothing */
-    bool untrusted; /* pages came from a file: they must not reach other sessions */
-    bool busy;      /* inside a call */
+    bool untrusted;   /* pages came from a file: they must not reach other sessions */
+    bool busy;        /* inside a call */
     const void *mark; /* of the oa_session_step_many() call that is being prepared */
 };
 
@@ -152,9 +152,9 @@ int oa__session_pick(oa_session *s, oa_sampler *sampler, int32_t *id);
  * logits after the last one. Until oa__job_commit() the session keeps its length. */
 typedef struct oa__job {
     oa_session *s;
-    size_t total;       /* tokens when the job is done, 1 or more */
-    float *logits;      /* (total - logits_from, n_vocab) receives more logits; NULL = none */
-    size_t logits_from; /* first position whose logits are wanted there */
+    size_t total;           /* tokens when the job is done, 1 or more */
+    float *logits;          /* (total - logits_from, n_vocab) receives more logits; NULL = none */
+    size_t logits_from;     /* first position whose logits are wanted there */
     oa__progress *progress; /* NULL = none */
     uint64_t progress_at;   /* what `progress` is told when the job begins */
 
@@ -201,9 +201,9 @@ typedef struct oa__said {
     char *text; /* owned, NUL-terminated */
     size_t len;
     enum oa__role role;
-    size_t parent;      /* OA__NONE for a first message */
+    size_t parent;                  /* OA__NONE for a first message */
     size_t first_child, last_child; /* oldest and newest, or OA__NONE */
-    size_t next;        /* the next younger sibling, or OA__NONE */
+    size_t next;                    /* the next younger sibling, or OA__NONE */
 } oa__said;
 
 /* All messages and the current path. */

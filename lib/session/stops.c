@@ -48,7 +48,8 @@ int oa__stops_init(oa__stops *st, oa__mem *mem, const char *const *texts, size_t
         const char *text = texts[i];
         uint32_t k = 0;
         for (size_t j = 1; j < st->lens[i]; j++) {
-            while (k > 0 && text[j] != text[k]) k = f[k - 1];
+            while (k > 0 && text[j] != text[k])
+                k = f[k - 1];
             if (text[j] == text[k]) k++;
             f[j] = k;
         }
@@ -75,7 +76,8 @@ bool oa__stops_feed(oa__stops *st, char byte, size_t *len)
     for (size_t i = 0; i < st->n; i++) {
         const char *text = st->texts[i];
         size_t k = st->matched[i];
-        while (k > 0 && byte != text[k]) k = f[k - 1];
+        while (k > 0 && byte != text[k])
+            k = f[k - 1];
         if (byte == text[k]) k++;
         st->matched[i] = k;
         if (k == st->lens[i]) {

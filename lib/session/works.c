@@ -37,7 +37,8 @@ static void *shared_make(oa_model *model)
     if (!sh) return NULL;
     sh->model = model;
     sh->mem = mem;
-    for (uint32_t t = 0; t < OA__N_KV_TYPES; t++) sh->page_size[t] = oa__model_page_size(model, t);
+    for (uint32_t t = 0; t < OA__N_KV_TYPES; t++)
+        sh->page_size[t] = oa__model_page_size(model, t);
     atomic_init(&sh->n_rows, 64);
     uint64_t idle_max = IDLE_MAX;
     if (mem->limit && mem->limit / 4 < idle_max) idle_max = mem->limit / 4;
@@ -112,7 +113,8 @@ static oa__bench *bench_new(oa__shared *sh, size_t n_rows, size_t n_logits)
 static size_t round_up(size_t n)
 {
     size_t r = 1;
-    while (r < n) r *= 2;
+    while (r < n)
+        r *= 2;
     return r;
 }
 

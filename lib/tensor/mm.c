@@ -13,9 +13,9 @@
 #include <string.h>
 
 #define MAX_JOBS 8
-#define CACHE_SIZE (128u * 1024u)  /* activations of a token block */
-#define TASK_SIZE (64u * 1024u)    /* weight bytes of a task when there are few tokens */
-#define TASK_GROUPS 8              /* row groups of a task when there are many */
+#define CACHE_SIZE (128u * 1024u) /* activations of a token block */
+#define TASK_SIZE (64u * 1024u)   /* weight bytes of a task when there are few tokens */
+#define TASK_GROUPS 8             /* row groups of a task when there are many */
 #define MANY_TOKENS 8
 
 typedef struct mm_plan {
@@ -67,9 +67,9 @@ static void quantize_task(void *arg, size_t task, uint32_t worker)
     const mm_plan *p = arg;
     const size_t t = task * MANY_TOKENS, nb = p->acts.k / 32;
     const size_t n = p->n_tokens - t < MANY_TOKENS ? p->n_tokens - t : MANY_TOKENS;
-    const oa__acts part = {p->acts.k,           p->acts.q + t * p->acts.k,
-                           p->acts.d + t * nb,  p->acts.ds + t * nb,
-                           p->acts.isum + t * nb, p->acts.isum16 + 2 * t * nb};
+    const oa__acts part = {
+        p->acts.k,           p->acts.q + t * p->acts.k, p->acts.d + t * nb,
+        p->acts.ds + t * nb, p->acts.isum + t * nb,     p->acts.isum16 + 2 * t * nb};
     (void)worker;
     p->kern->quantize(&part, p->x + t * p->x_stride, p->x_stride, n);
 }
@@ -139,12 +139,9 @@ static void run_part(const mm_plan *p, const oa__mm *job, size_t begin, size_t e
     if (block > 256) block = 256;
 
     for (size_t t = 0; t < p->n_tokens; t += block) {
-        const oa__acts acts = {w->n_cols,
-                               p->acts.q + t * w->n_cols,
-                               p->acts.d + t * nb,
-                               p->acts.ds + t * nb,
-                               p->acts.isum + t * nb,
-                               p->acts.isum16 + 2 * t * nb};
+        const oa__acts acts = {
+            w->n_cols,           p->acts.q + t * w->n_cols, p->acts.d + t * nb,
+            p->acts.ds + t * nb, p->acts.isum + t * nb,     p->acts.isum16 + 2 * t * nb};
         const oa__mm_args a = {
             .w = w->data,
             .type = w->type,
@@ -196,7 +193,11 @@ static size_t plan_tasks(const mm_plan *p, size_t n_workers, size_t weight_bytes
 void oa__mm_run(const oa__kern *kern, oa__pool *pool, const oa__mm *jobs, size_t n_jobs,
                 const float *x, size_t x_stride, size_t n_tokens, void *scratch)
 {
-    mm_plan p = {.kern = kern, .jobs = jobs, .n_jobs = n_jobs, .x = x, .x_stride = x_stride,
+    mm_plan p = {.kern = kern,
+                 .jobs = jobs,
+                 .n_jobs = n_jobs,
+                 .x = x,
+                 .x_stride = x_stride,
                  .n_tokens = n_tokens};
     const size_t n_workers = pool ? oa__pool_size(pool) : 1;
     size_t weight_bytes = 0;
@@ -212,8 +213,8 @@ void oa__mm_run(const oa__kern *kern, oa__pool *pool, const oa__mm *jobs, size_t
         weight_bytes += w->n_cols / s->block * s->size * w->n_rows;
         quantised = quantised || s->sub != 0;
     }
-    p.worker_scratch = (uint8_t *)scratch +
-                       place_acts(&p.acts, scratch, jobs[0].w->n_cols, n_tokens);
+    p.worker_scratch =
+        (uint8_t *)scratch + place_acts(&p.acts, scratch, jobs[0].w->n_cols, n_tokens);
     if (quantised) {
         const size_t n = (n_tokens + MANY_TOKENS - 1) / MANY_TOKENS;
         if (n == 1)

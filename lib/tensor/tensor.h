@@ -15,7 +15,7 @@
 
 /* NULL for a type that we do not know. */
 typedef struct oa__type_info {
-    const char *name;  /* "Q4_K" */
+    const char *name; /* "Q4_K" */
     uint32_t type;
     uint32_t block_len;  /* elements per block */
     uint32_t block_size; /* bytes per block */
@@ -49,9 +49,9 @@ void oa__weight_unload(oa__weight *w, oa__mem *mem);
 /* One product of a group that shares its input: y (+)= w x. */
 typedef struct oa__mm {
     const oa__weight *w;
-    float *y;        /* (n_tokens, y_stride) */
+    float *y; /* (n_tokens, y_stride) */
     size_t y_stride;
-    bool add;        /* y += instead of y = */
+    bool add; /* y += instead of y = */
 } oa__mm;
 
 /* Scratch that oa__mm_run() needs for inputs of at most n_cols and n_tokens. */

@@ -32,8 +32,8 @@ static void pack_task(void *arg, size_t task, uint32_t worker)
 {
     const pack_job *j = arg;
     const oa__weight *w = j->w;
-    const size_t end = (task + 1) * j->per_task < j->n_groups ? (task + 1) * j->per_task
-                                                              : j->n_groups;
+    const size_t end =
+        (task + 1) * j->per_task < j->n_groups ? (task + 1) * j->per_task : j->n_groups;
     (void)worker;
     for (size_t g = task * j->per_task; g < end; g++)
         oa__kern_pack(w->type, (uint8_t *)w->owned + g * oa__kern_group_size(w->type, w->n_cols),

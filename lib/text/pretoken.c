@@ -53,13 +53,13 @@ static const struct pattern {
         .name = "llama-3",
         .aliases = {"llama-bpe", "llama3", "llama-v3"},
         .regex = CONTRACTION_ANY_CASE "|[^\\r\\n" L N "]?[" L "]+|[" N "]{1,3}"
-                 "| ?[^" S L N "]+[\\r\\n]*" WHITE_SPACE,
+                                      "| ?[^" S L N "]+[\\r\\n]*" WHITE_SPACE,
         .ignore_merges = true,
     },
     {
         .name = "qwen2",
         .regex = CONTRACTION_ANY_CASE "|[^\\r\\n" L N "]?[" L "]+|[" N "]"
-                 "| ?[^" S L N "]+[\\r\\n]*" WHITE_SPACE,
+                                      "| ?[^" S L N "]+[\\r\\n]*" WHITE_SPACE,
         .nfc = true,
     },
 };

@@ -49,7 +49,8 @@ static int find(tmpl *t, const tdict *d, tval key, uint64_t hash, size_t *at)
 static int index_all(tmpl *t, tdict *d)
 {
     size_t cap = 32;
-    while (cap < d->len * 2) cap *= 2;
+    while (cap < d->len * 2)
+        cap *= 2;
     if (d->index == NULL || cap > d->index_cap) {
         uint32_t *index = oa__tmpl_alloc_array(t, cap, sizeof *index);
         if (index == NULL) return oa__tmpl_nomem(t);

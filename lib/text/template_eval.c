@@ -84,11 +84,16 @@ int oa__tmpl_call(tmpl *t, tval fn, const tcall *call, tval *out)
 {
     OA__TRY(oa__tmpl_charge(t, 1));
     switch (fn.type) {
-    case T_METHOD: return oa__tmpl_method_call(t, fn.u.m->id, fn.u.m->self, call, out);
-    case T_MACRO: return oa__tmpl_macro_call(t, fn.u.macro, call, out);
-    case T_FUNC: return oa__tmpl_func_call(t, fn.sub, call, out);
-    case T_LOOP: return oa__tmpl_loop_call(t, fn.u.loop, call, out);
-    case T_UNDEF: return oa__tmpl_undef_fail(t, fn);
+    case T_METHOD:
+        return oa__tmpl_method_call(t, fn.u.m->id, fn.u.m->self, call, out);
+    case T_MACRO:
+        return oa__tmpl_macro_call(t, fn.u.macro, call, out);
+    case T_FUNC:
+        return oa__tmpl_func_call(t, fn.sub, call, out);
+    case T_LOOP:
+        return oa__tmpl_loop_call(t, fn.u.loop, call, out);
+    case T_UNDEF:
+        return oa__tmpl_undef_fail(t, fn);
     case T_JOINER: {
         tcycler *j = fn.u.cy;
         if (j->pos++ == 0) return oa__tmpl_str(t, "", 0, out);
@@ -209,7 +214,8 @@ NOINLINE static int eval_cond(tmpl *t, const tnode *n, tval *out)
                                out);
 }
 
-/* --- members and literals ---------------------------------------------------------------------- */
+/* --- members and literals ----------------------------------------------------------------------
+ */
 
 NOINLINE static int eval_item(tmpl *t, const tnode *n, tval *out)
 {
@@ -265,13 +271,21 @@ NOINLINE static int eval_dict(tmpl *t, const tnode *n, tval *out)
 static int eval_node(tmpl *t, const tnode *n, tval *out)
 {
     switch (n->kind) {
-    case E_CONST: *out = n->value; return OA_OK;
-    case E_NAME: return oa__tmpl_lookup(t, n->name, out);
-    case E_ATTR: return eval_attr(t, n, out);
-    case E_ITEM: return eval_item(t, n, out);
-    case E_CALL: return eval_call(t, n, out);
-    case E_FILTER: return eval_filter(t, n, out);
-    case E_TEST: return eval_test(t, n, out);
+    case E_CONST:
+        *out = n->value;
+        return OA_OK;
+    case E_NAME:
+        return oa__tmpl_lookup(t, n->name, out);
+    case E_ATTR:
+        return eval_attr(t, n, out);
+    case E_ITEM:
+        return eval_item(t, n, out);
+    case E_CALL:
+        return eval_call(t, n, out);
+    case E_FILTER:
+        return eval_filter(t, n, out);
+    case E_TEST:
+        return eval_test(t, n, out);
     case E_NOT:
         OA__TRY(oa__tmpl_eval(t, n->a, out));
         *out = oa__tmpl_bool(!oa__tmpl_truth(*out));
@@ -281,15 +295,23 @@ static int eval_node(tmpl *t, const tnode *n, tval *out)
         OA__TRY(oa__tmpl_eval(t, n->a, out));
         return oa__tmpl_negate(t, *out, n->kind == E_POS, out);
     case E_AND:
-    case E_OR: return eval_logic(t, n, out);
-    case E_COND: return eval_cond(t, n, out);
-    case E_CMP: return eval_compare(t, n, out);
-    case E_MATH: return eval_chain(t, n, out);
-    case E_CONCAT: return eval_concat(t, n, out);
+    case E_OR:
+        return eval_logic(t, n, out);
+    case E_COND:
+        return eval_cond(t, n, out);
+    case E_CMP:
+        return eval_compare(t, n, out);
+    case E_MATH:
+        return eval_chain(t, n, out);
+    case E_CONCAT:
+        return eval_concat(t, n, out);
     case E_LIST:
-    case E_TUPLE: return eval_list(t, n, out);
-    case E_DICT: return eval_dict(t, n, out);
-    default: return oa__tmpl_fail(t, "this can't be used as a value");
+    case E_TUPLE:
+        return eval_list(t, n, out);
+    case E_DICT:
+        return eval_dict(t, n, out);
+    default:
+        return oa__tmpl_fail(t, "this can't be used as a value");
     }
 }
 

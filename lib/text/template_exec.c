@@ -22,7 +22,8 @@ int oa__tmpl_scope_push(tmpl *t, tscope *parent, tscope **out)
 
 void oa__tmpl_capture_scope(tscope *s)
 {
-    for (; s != NULL && !s->captured; s = s->parent) s->captured = true;
+    for (; s != NULL && !s->captured; s = s->parent)
+        s->captured = true;
 }
 
 int oa__tmpl_scope_set(tmpl *t, const tatom *name, tval v)
@@ -238,7 +239,8 @@ static int macro_rest(tmpl *t, const tmacro *m, const tcall *call, tdict *kw)
     if (n->flag & MACRO_VARARGS) {
         size_t extra = call->n_pos > n_pos ? call->n_pos - n_pos : 0;
         OA__TRY(oa__tmpl_list(t, T_TUPLE, extra, &v));
-        for (size_t i = 0; i < extra; i++) v.u.l->items[i] = call->pos[n_pos + i];
+        for (size_t i = 0; i < extra; i++)
+            v.u.l->items[i] = call->pos[n_pos + i];
         OA__TRY(set_word(t, "varargs", v));
     } else if (call->n_pos > n_pos) {
         return oa__tmpl_fail(t, "macro '%s' takes not more than %zu argument(s)", name, n_pos);
@@ -401,19 +403,31 @@ NOINLINE static int exec_simple(tmpl *t, const tnode *n)
 static int exec_node(tmpl *t, const tnode *n)
 {
     switch (n->kind) {
-    case S_TEXT: return oa__tmpl_out_add(t, t->out, n->value.u.s->s, n->value.u.s->len);
+    case S_TEXT:
+        return oa__tmpl_out_add(t, t->out, n->value.u.s->s, n->value.u.s->len);
     case S_OUT:
     case S_SET:
-    case S_MACRO: return exec_simple(t, n);
-    case S_IF: return exec_if(t, n);
-    case S_FOR: return exec_for(t, n);
+    case S_MACRO:
+        return exec_simple(t, n);
+    case S_IF:
+        return exec_if(t, n);
+    case S_FOR:
+        return exec_for(t, n);
     case S_SET_BLOCK:
-    case S_FILTER: return exec_capture(t, n);
-    case S_CALL: return exec_call(t, n);
-    case S_WITH: return exec_with(t, n);
-    case S_SCOPE: return oa__tmpl_exec(t, n->kids, n->n_kids);
-    case S_BREAK: t->flow = FLOW_BREAK; return OA_OK;
-    default: t->flow = FLOW_CONTINUE; return OA_OK;
+    case S_FILTER:
+        return exec_capture(t, n);
+    case S_CALL:
+        return exec_call(t, n);
+    case S_WITH:
+        return exec_with(t, n);
+    case S_SCOPE:
+        return oa__tmpl_exec(t, n->kids, n->n_kids);
+    case S_BREAK:
+        t->flow = FLOW_BREAK;
+        return OA_OK;
+    default:
+        t->flow = FLOW_CONTINUE;
+        return OA_OK;
     }
 }
 

@@ -62,13 +62,20 @@ static int op_at(const tparser *p, int level, size_t *n_toks)
     }
     if (level == 1) return type == TOK_ADD ? OP_ADD : type == TOK_SUB ? OP_SUB : -1;
     switch (type) {
-    case TOK_EQ: return OP_EQ;
-    case TOK_NE: return OP_NE;
-    case TOK_LT: return OP_LT;
-    case TOK_LE: return OP_LE;
-    case TOK_GT: return OP_GT;
-    case TOK_GE: return OP_GE;
-    default: break;
+    case TOK_EQ:
+        return OP_EQ;
+    case TOK_NE:
+        return OP_NE;
+    case TOK_LT:
+        return OP_LT;
+    case TOK_LE:
+        return OP_LE;
+    case TOK_GT:
+        return OP_GT;
+    case TOK_GE:
+        return OP_GE;
+    default:
+        break;
     }
     if (oa__tmpl_is_word_tok(p, 0, "in")) return OP_IN;
     if (oa__tmpl_is_word_tok(p, 0, "not") && oa__tmpl_is_word_tok(p, 1, "in")) {
@@ -98,8 +105,9 @@ static int parse_concat(tparser *p, tnode **out)
 
 static int parse_operand(tparser *p, int level, tnode **out)
 {
-    return level == 2 ? parse_pow(p, out) : level == 1 ? parse_concat(p, out)
-                                                       : parse_level(p, 1, out);
+    return level == 2   ? parse_pow(p, out)
+           : level == 1 ? parse_concat(p, out)
+                        : parse_level(p, 1, out);
 }
 
 static int parse_level(tparser *p, int level, tnode **out)
@@ -565,8 +573,10 @@ static int parse_primary(tparser *p, int flags, tnode **out)
 {
     const ttok *k = oa__tmpl_cur(p);
     switch (k->type) {
-    case TOK_NAME: return parse_word(p, flags, out);
-    case TOK_STRING: return parse_string(p, out);
+    case TOK_NAME:
+        return parse_word(p, flags, out);
+    case TOK_STRING:
+        return parse_string(p, out);
     case TOK_INT:
     case TOK_FLOAT:
         p->at++;
@@ -577,9 +587,12 @@ static int parse_primary(tparser *p, int flags, tnode **out)
         p->at++;
         OA__TRY(oa__tmpl_parse_tuple(p, PARSE_PARENS, out));
         return oa__tmpl_expect(p, TOK_RPAREN);
-    case TOK_LBRACKET: return parse_brackets(p, false, out);
-    case TOK_LBRACE: return parse_brackets(p, true, out);
-    default: return oa__tmpl_unexpected(p, "an expression");
+    case TOK_LBRACKET:
+        return parse_brackets(p, false, out);
+    case TOK_LBRACE:
+        return parse_brackets(p, true, out);
+    default:
+        return oa__tmpl_unexpected(p, "an expression");
     }
 }
 

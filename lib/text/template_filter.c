@@ -50,8 +50,8 @@ static int f_title(tmpl *t, tval in, const tcall *call, tval *out)
         uint32_t cp;
         for (size_t n; i < s->len; i += n) {
             n = oa__utf8_decode(s->s + i, s->len - i, &cp);
-            bool is_sep = oa__tmpl_is_space(cp) ||
-                          (cp > 0 && cp < 128 && strchr("-({[<", (int)cp) != NULL);
+            bool is_sep =
+                oa__tmpl_is_space(cp) || (cp > 0 && cp < 128 && strchr("-({[<", (int)cp) != NULL);
             if (i > from && is_sep != sep) break;
             sep = is_sep;
         }
@@ -107,7 +107,8 @@ static int escape(tmpl *t, tval in, bool again, tval *out)
     tout o = {0};
     for (size_t i = 0; i < s->len;) {
         size_t run = i;
-        while (run < s->len && (s->s[run] == '\0' || strchr("&<>'\"", s->s[run]) == NULL)) run++;
+        while (run < s->len && (s->s[run] == '\0' || strchr("&<>'\"", s->s[run]) == NULL))
+            run++;
         OA__TRY(oa__tmpl_out_add(t, &o, s->s + i, run - i));
         if (run < s->len) {
             const char *rep = to[strchr("&<>'\"", s->s[run]) - "&<>'\""];
@@ -252,12 +253,14 @@ static int f_format(tmpl *t, tval in, const tcall *call, tval *out)
     tval args = {.type = T_DICT, .u.d = (tdict *)call->kw};
     if (call->kw == NULL) {
         OA__TRY(oa__tmpl_list(t, T_TUPLE, call->n_pos, &args));
-        for (size_t i = 0; i < call->n_pos; i++) args.u.l->items[i] = call->pos[i];
+        for (size_t i = 0; i < call->n_pos; i++)
+            args.u.l->items[i] = call->pos[i];
     }
     return oa__tmpl_percent(t, in, args, out);
 }
 
-/* --- numbers ----------------------------------------------------------------------------------- */
+/* --- numbers -----------------------------------------------------------------------------------
+ */
 
 static int float_to_int(tmpl *t, double f, tval *out)
 {
@@ -332,7 +335,8 @@ static int f_abs(tmpl *t, tval in, const tcall *call, tval *out)
 static double power_of_ten(int64_t n)
 {
     double p = 1;
-    for (int64_t i = 0; i < n && i < 400; i++) p *= 10;
+    for (int64_t i = 0; i < n && i < 400; i++)
+        p *= 10;
     return p;
 }
 
@@ -349,7 +353,8 @@ static int round_common(tmpl *t, tval in, int64_t prec, tval *out)
                        : oa__tmpl_fail(t, "integer does not fit 64 bits");
         }
         int64_t unit = 1;
-        for (int64_t i = prec; i < 0; i++) unit *= 10;
+        for (int64_t i = prec; i < 0; i++)
+            unit *= 10;
         int64_t rest = in.u.i % unit, base = in.u.i - rest, half = unit / 2;
         int64_t abs_rest = rest < 0 ? -rest : rest;
         bool up = abs_rest > half || (abs_rest == half && (base / unit) % 2 != 0);
@@ -445,7 +450,8 @@ static int f_filesizeformat(tmpl *t, tval in, const tcall *call, tval *out)
         return oa__tmpl_str_out(t, &o, out);
     }
     int i = 0;
-    for (unit = base * base; i < 7 && !(bytes < unit); i++) unit *= base;
+    for (unit = base * base; i < 7 && !(bytes < unit); i++)
+        unit *= base;
     OA__TRY(oa__tmpl_fixed(t, base * bytes / unit, 'f', 1, false, &o));
     OA__TRY(oa__tmpl_out_addf(t, &o, bin ? " %ciB" : " %cB", bin ? binary[i] : units[i]));
     return oa__tmpl_str_out(t, &o, out);
@@ -512,7 +518,6 @@ int oa__tmpl_filter_call(tmpl *t, int id, tval in, const tcall *call, tval *out)
 {
     OA__TRY(oa__tmpl_charge(t, 1));
     if (id < 0) return oa__tmpl_fail(t, "no filter of this name");
-    const tfilter *f =
-        id >= SEQ ? &oa__tmpl_filters_seq[id - SEQ] : &oa__tmpl_filters_text[id];
+    const tfilter *f = id >= SEQ ? &oa__tmpl_filters_seq[id - SEQ] : &oa__tmpl_filters_text[id];
     return f->fn(t, in, call, out);
 }

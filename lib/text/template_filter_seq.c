@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* --- sorting ----------------------------------------------------------------------------------- */
+/* --- sorting -----------------------------------------------------------------------------------
+ */
 
 typedef struct keyed {
     tval key, val;
@@ -23,8 +24,10 @@ static int sort_range(tmpl *t, keyed *a, keyed *tmp, size_t n, bool reverse)
                                 : oa__tmpl_less(t, a[j].key, a[i].key, OP_LT, &second));
                 tmp[k++] = second ? a[j++] : a[i++];
             }
-            while (i < mid) tmp[k++] = a[i++];
-            while (j < hi) tmp[k++] = a[j++];
+            while (i < mid)
+                tmp[k++] = a[i++];
+            while (j < hi)
+                tmp[k++] = a[j++];
         }
         memcpy(a, tmp, n * sizeof *a);
     }
@@ -71,7 +74,8 @@ static int multi_key(tmpl *t, tval item, tval attr, bool fold, tval *out)
 static int values_of(tmpl *t, const keyed *a, size_t n, tval *out)
 {
     OA__TRY(oa__tmpl_list(t, T_LIST, n, out));
-    for (size_t i = 0; i < n; i++) out->u.l->items[i] = a[i].val;
+    for (size_t i = 0; i < n; i++)
+        out->u.l->items[i] = a[i].val;
     return OA_OK;
 }
 
@@ -191,7 +195,8 @@ static int f_max(tmpl *t, tval in, const tcall *call, tval *out)
     return extreme(t, "max", in, call, OP_GT, out);
 }
 
-/* --- one value out of many ---------------------------------------------------------------------- */
+/* --- one value out of many ----------------------------------------------------------------------
+ */
 
 static int none(tmpl *t, const char *what, const tcall *call)
 {
@@ -238,7 +243,8 @@ static int f_reverse(tmpl *t, tval in, const tcall *call, tval *out)
         OA__TRY(oa__tmpl_get_slice(t, in, no, no, oa__tmpl_int(-1), out));
         return OA_OK;
     }
-    if (oa__tmpl_has_size(in) && in.type != T_LOOP) return oa__tmpl_lazy(t, IT_REVERSED, in, &it, out);
+    if (oa__tmpl_has_size(in) && in.type != T_LOOP)
+        return oa__tmpl_lazy(t, IT_REVERSED, in, &it, out);
     tvec v = {0};
     OA__TRY(oa__tmpl_to_vec(t, in, &v));
     for (size_t i = 0; i < v.len / 2; i++) {
@@ -304,7 +310,8 @@ static int f_sum(tmpl *t, tval in, const tcall *call, tval *out)
     }
 }
 
-/* --- many values -------------------------------------------------------------------------------- */
+/* --- many values --------------------------------------------------------------------------------
+ */
 
 static int f_list(tmpl *t, tval in, const tcall *call, tval *out)
 {
@@ -341,8 +348,8 @@ static int f_map(tmpl *t, tval in, const tcall *call, tval *out)
 {
     titer *it;
     if (!oa__tmpl_truth(in)) return oa__tmpl_lazy(t, IT_EMPTY, in, &it, out);
-    tval attr = call->kw == NULL ? oa__tmpl_missing()
-                                 : oa__tmpl_dict_get_str(call->kw, "attribute", 9);
+    tval attr =
+        call->kw == NULL ? oa__tmpl_missing() : oa__tmpl_dict_get_str(call->kw, "attribute", 9);
     if (call->n_pos == 0 && attr.type != T_MISSING) {
         OA__TRY(oa__tmpl_lazy(t, IT_ATTR, in, &it, out));
         it->attr = attr;
@@ -467,13 +474,13 @@ static int f_attr(tmpl *t, tval in, const tcall *call, tval *out)
 }
 
 const tfilter oa__tmpl_filters_seq[] = {
-    {"attr", f_attr},       {"batch", f_batch},           {"count", f_length},
-    {"d", f_default},       {"default", f_default},       {"dictsort", f_dictsort},
-    {"first", f_first},     {"groupby", f_groupby},       {"items", f_items},
-    {"join", f_join},       {"last", f_last},             {"length", f_length},
-    {"list", f_list},       {"map", f_map},               {"max", f_max},
-    {"min", f_min},         {"reject", f_reject},         {"rejectattr", f_rejectattr},
-    {"reverse", f_reverse}, {"select", f_select},         {"selectattr", f_selectattr},
-    {"slice", f_slice},     {"sort", f_sort},             {"sum", f_sum},
+    {"attr", f_attr},       {"batch", f_batch},     {"count", f_length},
+    {"d", f_default},       {"default", f_default}, {"dictsort", f_dictsort},
+    {"first", f_first},     {"groupby", f_groupby}, {"items", f_items},
+    {"join", f_join},       {"last", f_last},       {"length", f_length},
+    {"list", f_list},       {"map", f_map},         {"max", f_max},
+    {"min", f_min},         {"reject", f_reject},   {"rejectattr", f_rejectattr},
+    {"reverse", f_reverse}, {"select", f_select},   {"selectattr", f_selectattr},
+    {"slice", f_slice},     {"sort", f_sort},       {"sum", f_sum},
     {"unique", f_unique},   {NULL, NULL},
 };

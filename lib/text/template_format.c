@@ -5,7 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-/* --- numbers with a width ------------------------------------------------------------------------ */
+/* --- numbers with a width ------------------------------------------------------------------------
+ */
 
 typedef struct spec {
     char fill[4]; /* one character */
@@ -15,13 +16,14 @@ typedef struct spec {
     bool alt;
     char group; /* ',' '_' or 0 */
     int64_t width;
-    int prec;   /* -1 = none */
-    char type;  /* 0 = none */
+    int prec;  /* -1 = none */
+    char type; /* 0 = none */
 } spec;
 
 static int pad(tmpl *t, tout *o, const spec *f, int64_t n)
 {
-    for (; n > 0; n--) OA__TRY(oa__tmpl_out_add(t, o, f->fill, f->fill_len));
+    for (; n > 0; n--)
+        OA__TRY(oa__tmpl_out_add(t, o, f->fill, f->fill_len));
     return OA_OK;
 }
 
@@ -50,7 +52,8 @@ static int add_uint(tmpl *t, tout *o, uint64_t v, unsigned base, bool upper, int
         buf[--at] = (upper ? "0123456789ABCDEF" : "0123456789abcdef")[v % base];
         v /= base;
     } while (v > 0);
-    while ((int)(sizeof buf - at) < min_digits) buf[--at] = '0';
+    while ((int)(sizeof buf - at) < min_digits)
+        buf[--at] = '0';
     return oa__tmpl_out_add(t, o, buf + at, sizeof buf - at);
 }
 
@@ -69,12 +72,13 @@ static int group_digits(tmpl *t, const tout *in, char sep, int size, tout *o)
     return OA_OK;
 }
 
-/* --- "%d" % x -------------------------------------------------------------------------------------- */
+/* --- "%d" % x
+ * -------------------------------------------------------------------------------------- */
 
 typedef struct percent {
     tmpl *t;
     tout o;
-    tval args;      /* tuple, mapping or a single value */
+    tval args; /* tuple, mapping or a single value */
     size_t next;
     bool used_map;
 } percent;
@@ -205,7 +209,8 @@ static int percent_one(percent *p, const tstr *s, size_t *i)
         f.prec = n < 0 ? 0 : n > 1000000 ? 1000000 : (int)n;
     }
     if (f.width > 1000000) return oa__tmpl_limit(p->t, "format width is too large");
-    while (*i < s->len && (s->s[*i] == 'l' || s->s[*i] == 'h' || s->s[*i] == 'L')) ++*i;
+    while (*i < s->len && (s->s[*i] == 'l' || s->s[*i] == 'h' || s->s[*i] == 'L'))
+        ++*i;
     if (*i >= s->len) return oa__tmpl_fail(p->t, "incomplete format");
     char conv = s->s[(*i)++];
     if (conv == '%') return oa__tmpl_out_add(p->t, &p->o, "%", 1);
@@ -270,7 +275,8 @@ int oa__tmpl_percent(tmpl *t, tval fmt, tval args, tval *out)
     return oa__tmpl_str_out(t, &p.o, out);
 }
 
-/* --- str.format ------------------------------------------------------------------------------------- */
+/* --- str.format
+ * ------------------------------------------------------------------------------------- */
 
 static int parse_spec(tmpl *t, const tstr *s, spec *f)
 {
@@ -394,7 +400,7 @@ static int format_value(tmpl *t, tout *o, const tstr *text, tval v)
 typedef struct formatter {
     tmpl *t;
     const tcall *call;
-    int64_t next;  /* automatic numbering; -1 = by hand */
+    int64_t next; /* automatic numbering; -1 = by hand */
     bool automatic, manual;
 } formatter;
 
@@ -404,7 +410,8 @@ static int get_field(formatter *x, const tstr *s, tval *out)
     tmpl *t = x->t;
     size_t i = 0;
     int64_t n;
-    while (i < s->len && s->s[i] != '.' && s->s[i] != '[') i++;
+    while (i < s->len && s->s[i] != '.' && s->s[i] != '[')
+        i++;
     bool digits = oa__parse_i64(s->s, i, &n) == OA_OK && i > 0 && s->s[0] != '-';
     if (i == 0 || digits) {
         if (i == 0) {
@@ -421,21 +428,23 @@ static int get_field(formatter *x, const tstr *s, tval *out)
         }
         *out = x->call->pos[n];
     } else {
-        *out = x->call->kw == NULL ? oa__tmpl_missing()
-                                   : oa__tmpl_dict_get_str(x->call->kw, s->s, i);
+        *out =
+            x->call->kw == NULL ? oa__tmpl_missing() : oa__tmpl_dict_get_str(x->call->kw, s->s, i);
         if (out->type == T_MISSING) return oa__tmpl_fail(t, "format: missing named argument");
     }
     while (i < s->len) {
         tval key;
         if (s->s[i] == '.') {
             size_t from = ++i;
-            while (i < s->len && s->s[i] != '.' && s->s[i] != '[') i++;
+            while (i < s->len && s->s[i] != '.' && s->s[i] != '[')
+                i++;
             if (i == from) return oa__tmpl_fail(t, "empty attribute in format string");
             OA__TRY(oa__tmpl_str(t, s->s + from, i - from, &key));
             OA__TRY(oa__tmpl_get_attr(t, *out, key, out));
         } else if (s->s[i] == '[') {
             size_t from = ++i;
-            while (i < s->len && s->s[i] != ']') i++;
+            while (i < s->len && s->s[i] != ']')
+                i++;
             if (i >= s->len || i == from) return oa__tmpl_fail(t, "bad index in format string");
             OA__TRY(oa__tmpl_str(t, s->s + from, i - from, &key));
             if (s->s[from] != '-' && oa__parse_i64(s->s + from, i - from, &n) == OA_OK) {
@@ -483,8 +492,8 @@ static int format_field(formatter *x, const tstr *s, int depth, tout *o)
         OA__TRY(oa__tmpl_str_out(t, &c, &v));
     }
     OA__TRY(format_text(x, &spec_in, depth + 1, &spec_text));
-    tstr text = {.s = spec_text.len == 0 ? "" : spec_text.data, .len = spec_text.len,
-                 .n_cp = SIZE_MAX};
+    tstr text = {
+        .s = spec_text.len == 0 ? "" : spec_text.data, .len = spec_text.len, .n_cp = SIZE_MAX};
     return format_value(t, o, &text, v);
 }
 
@@ -498,7 +507,8 @@ static int format_text(formatter *x, const tstr *s, int depth, tout *o)
         OA__TRY(oa__tmpl_charge(t, 1));
         if (c != '{' && c != '}') {
             size_t from = i;
-            while (i < s->len && s->s[i] != '{' && s->s[i] != '}') i++;
+            while (i < s->len && s->s[i] != '{' && s->s[i] != '}')
+                i++;
             OA__TRY(oa__tmpl_out_add(t, o, s->s + from, i - from));
             continue;
         }

@@ -6,9 +6,8 @@
 
 enum { F_RANGE, F_DICT, F_NAMESPACE, F_CYCLER, F_JOINER, F_RAISE, F_STRFTIME, F_LIPSUM, F_COUNT };
 
-static const char *const func_names[F_COUNT] = {"range",  "dict",            "namespace",
-                                                "cycler", "joiner",          "raise_exception",
-                                                "strftime_now", "lipsum"};
+static const char *const func_names[F_COUNT] = {
+    "range", "dict", "namespace", "cycler", "joiner", "raise_exception", "strftime_now", "lipsum"};
 
 const char *oa__tmpl_func_name(uint32_t id)
 {
@@ -29,11 +28,13 @@ int oa__tmpl_bind(tmpl *t, const char *what, const tcall *call, const char *cons
                   size_t n_required, tval *vals)
 {
     size_t n = 0;
-    while (names[n] != NULL) vals[n++] = oa__tmpl_missing();
+    while (names[n] != NULL)
+        vals[n++] = oa__tmpl_missing();
     if (call->n_pos > n) {
         return oa__tmpl_fail(t, "%s takes at most %zu arguments, got %zu", what, n, call->n_pos);
     }
-    for (size_t i = 0; i < call->n_pos; i++) vals[i] = call->pos[i];
+    for (size_t i = 0; i < call->n_pos; i++)
+        vals[i] = call->pos[i];
     for (size_t k = 0; call->kw != NULL && k < call->kw->len; k++) {
         const tstr *key = call->kw->ents[k].key.u.s;
         size_t i = 0;
@@ -106,8 +107,10 @@ static int f_dict(tmpl *t, const tcall *call, tval *out)
                 tvec v = {0};
                 OA__TRY(oa__tmpl_to_vec(t, pair, &v));
                 if (v.len != 2) {
-                    return oa__tmpl_fail(t, "dictionary update sequence element has length %zu; "
-                                         "2 is required", v.len);
+                    return oa__tmpl_fail(t,
+                                         "dictionary update sequence element has length %zu; "
+                                         "2 is required",
+                                         v.len);
                 }
                 OA__TRY(oa__tmpl_dict_set(t, out->u.d, v.items[0], v.items[1]));
             }
@@ -158,7 +161,8 @@ static int f_cycler(tmpl *t, const tcall *call, bool joiner, tval *out)
         if (call->kw != NULL) return oa__tmpl_fail(t, "cycler() takes no keyword arguments");
         if (call->n_pos == 0) return oa__tmpl_fail(t, "at least one item has to be provided");
         OA__TRY(oa__tmpl_list(t, T_LIST, call->n_pos, &list));
-        for (size_t i = 0; i < call->n_pos; i++) list.u.l->items[i] = call->pos[i];
+        for (size_t i = 0; i < call->n_pos; i++)
+            list.u.l->items[i] = call->pos[i];
     }
     c->items = *list.u.l;
     *out = (tval){.type = joiner ? T_JOINER : T_CYCLER, .u.cy = c};
@@ -170,15 +174,22 @@ int oa__tmpl_func_call(tmpl *t, uint32_t id, const tcall *call, tval *out)
     static const char *const format[] = {"format", NULL};
     tval v[1] = {{0}};
     switch (id) {
-    case F_RANGE: return f_range(t, call, out);
-    case F_DICT: return f_dict(t, call, out);
-    case F_NAMESPACE: return f_namespace(t, call, out);
-    case F_RAISE: return f_raise(t, call, out);
-    case F_CYCLER: return f_cycler(t, call, false, out);
-    case F_JOINER: return f_cycler(t, call, true, out);
+    case F_RANGE:
+        return f_range(t, call, out);
+    case F_DICT:
+        return f_dict(t, call, out);
+    case F_NAMESPACE:
+        return f_namespace(t, call, out);
+    case F_RAISE:
+        return f_raise(t, call, out);
+    case F_CYCLER:
+        return f_cycler(t, call, false, out);
+    case F_JOINER:
+        return f_cycler(t, call, true, out);
     case F_STRFTIME:
         OA__TRY(oa__tmpl_bind(t, "strftime_now()", call, format, 1, v));
         return oa__tmpl_strftime(t, v[0], out);
-    default: return oa__tmpl_fail(t, "%s() is not supported", func_names[id]);
+    default:
+        return oa__tmpl_fail(t, "%s() is not supported", func_names[id]);
     }
 }

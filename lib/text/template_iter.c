@@ -21,15 +21,24 @@ static int new_iter(tmpl *t, enum titer_kind kind, tval src, titer **out)
 int oa__tmpl_iter(tmpl *t, tval v, titer **out)
 {
     switch (v.type) {
-    case T_UNDEF: return new_iter(t, IT_EMPTY, v, out);
-    case T_STR: return new_iter(t, IT_STR, v, out);
+    case T_UNDEF:
+        return new_iter(t, IT_EMPTY, v, out);
+    case T_STR:
+        return new_iter(t, IT_STR, v, out);
     case T_LIST:
-    case T_TUPLE: return new_iter(t, IT_LIST, v, out);
-    case T_DICT: return new_iter(t, IT_DICT, v, out);
-    case T_VIEW: return new_iter(t, IT_VIEW, v, out);
-    case T_RANGE: return new_iter(t, IT_RANGE, v, out);
-    case T_LOOP: return new_iter(t, IT_LOOP, v, out);
-    case T_ITER: *out = v.u.it; return OA_OK;
+    case T_TUPLE:
+        return new_iter(t, IT_LIST, v, out);
+    case T_DICT:
+        return new_iter(t, IT_DICT, v, out);
+    case T_VIEW:
+        return new_iter(t, IT_VIEW, v, out);
+    case T_RANGE:
+        return new_iter(t, IT_RANGE, v, out);
+    case T_LOOP:
+        return new_iter(t, IT_LOOP, v, out);
+    case T_ITER:
+        *out = v.u.it;
+        return OA_OK;
     default:
         return oa__tmpl_fail(t, "'%s' object is not iterable", oa__tmpl_type_name(v.type));
     }
@@ -134,7 +143,8 @@ static int next_batch(tmpl *t, titer *it, tval *out)
     }
     if (v.len == 0) return OA_OK;
     if (it->fallback.type != T_NONE && it->fallback.type != T_MISSING) {
-        while ((int64_t)v.len < it->count) OA__TRY(oa__tmpl_vec_add(t, &v, it->fallback));
+        while ((int64_t)v.len < it->count)
+            OA__TRY(oa__tmpl_vec_add(t, &v, it->fallback));
     }
     return oa__tmpl_vec_done(t, T_LIST, &v, out);
 }
@@ -184,7 +194,8 @@ static int next_any(tmpl *t, titer *it, tval *out)
 {
     tval src = it->src, item;
     switch (it->kind) {
-    case IT_EMPTY: return OA_OK;
+    case IT_EMPTY:
+        return OA_OK;
     case IT_LIST:
         if ((size_t)it->pos < src.u.l->len) *out = src.u.l->items[it->pos++];
         return OA_OK;
@@ -209,8 +220,10 @@ static int next_any(tmpl *t, titer *it, tval *out)
         *out = it->kind == IT_VIEW && src.sub == 1 ? e->val : e->key;
         return OA_OK;
     }
-    case IT_REVERSED: return next_reversed(t, it, out);
-    default: break;
+    case IT_REVERSED:
+        return next_reversed(t, it, out);
+    default:
+        break;
     }
     if (it->kind == IT_GUARDED) {
         if (it->err != NULL) return oa__tmpl_fail(t, "%s", it->err);
@@ -230,10 +243,14 @@ static int next_any(tmpl *t, titer *it, tval *out)
         OA__TRY(oa__tmpl_next(t, it->in, &item));
         if (item.type == T_MISSING) return OA_OK;
         return oa__tmpl_get_path(t, item, it->attr, it->fallback, out);
-    case IT_SELECT: return next_select(t, it, out);
-    case IT_UNIQUE: return next_unique(t, it, out);
-    case IT_BATCH: return next_batch(t, it, out);
-    default: return next_loop_if(t, it, out);
+    case IT_SELECT:
+        return next_select(t, it, out);
+    case IT_UNIQUE:
+        return next_unique(t, it, out);
+    case IT_BATCH:
+        return next_batch(t, it, out);
+    default:
+        return next_loop_if(t, it, out);
     }
 }
 

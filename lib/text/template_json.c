@@ -9,7 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-/* --- out --------------------------------------------------------------------------------------- */
+/* --- out ---------------------------------------------------------------------------------------
+ */
 
 typedef struct writer {
     tmpl *t;
@@ -69,9 +70,12 @@ static int add_scalar(writer *w, tval v)
 {
     char buf[32];
     switch (v.type) {
-    case T_NONE: return add(w, "null");
-    case T_BOOL: return add(w, v.u.i ? "true" : "false");
-    case T_INT: return oa__tmpl_out_addf(w->t, w->o, "%lld", (long long)v.u.i);
+    case T_NONE:
+        return add(w, "null");
+    case T_BOOL:
+        return add(w, v.u.i ? "true" : "false");
+    case T_INT:
+        return oa__tmpl_out_addf(w->t, w->o, "%lld", (long long)v.u.i);
     case T_FLOAT:
         if (isnan(v.u.f)) return add(w, "NaN");
         if (isinf(v.u.f)) return add(w, v.u.f < 0 ? "-Infinity" : "Infinity");
@@ -183,7 +187,8 @@ int oa__tmpl_tojson(tmpl *t, tval v, const tcall *call, tval *out)
     return oa__tmpl_str_out(t, &o, out);
 }
 
-/* --- in ---------------------------------------------------------------------------------------- */
+/* --- in ----------------------------------------------------------------------------------------
+ */
 
 static int from_json(tmpl *t, const json_t *j, uint32_t depth, tval *out)
 {
@@ -194,11 +199,19 @@ static int from_json(tmpl *t, const json_t *j, uint32_t depth, tval *out)
     switch (json_typeof(j)) {
     case JSON_STRING:
         return oa__tmpl_str_copy(t, json_string_value(j), json_string_length(j), out);
-    case JSON_INTEGER: *out = oa__tmpl_int(json_integer_value(j)); return OA_OK;
-    case JSON_REAL: *out = oa__tmpl_float(json_real_value(j)); return OA_OK;
+    case JSON_INTEGER:
+        *out = oa__tmpl_int(json_integer_value(j));
+        return OA_OK;
+    case JSON_REAL:
+        *out = oa__tmpl_float(json_real_value(j));
+        return OA_OK;
     case JSON_TRUE:
-    case JSON_FALSE: *out = oa__tmpl_bool(json_is_true(j)); return OA_OK;
-    case JSON_NULL: *out = oa__tmpl_none(); return OA_OK;
+    case JSON_FALSE:
+        *out = oa__tmpl_bool(json_is_true(j));
+        return OA_OK;
+    case JSON_NULL:
+        *out = oa__tmpl_none();
+        return OA_OK;
     case JSON_ARRAY: {
         size_t n = json_array_size(j);
         OA__TRY(oa__tmpl_list(t, T_LIST, n, out));
@@ -207,7 +220,8 @@ static int from_json(tmpl *t, const json_t *j, uint32_t depth, tval *out)
         }
         return OA_OK;
     }
-    default: break;
+    default:
+        break;
     }
     OA__TRY(oa__tmpl_dict(t, out));
     for (void *i = json_object_iter((json_t *)j); i != NULL;

@@ -144,7 +144,8 @@ static int item(tmpl *t, tval obj, tval key, tval *out)
     *out = oa__tmpl_missing();
     int64_t i, n;
     switch (obj.type) {
-    case T_UNDEF: return oa__tmpl_undef_fail(t, obj);
+    case T_UNDEF:
+        return oa__tmpl_undef_fail(t, obj);
     case T_DICT:
         if (key.type == T_LIST || key.type == T_DICT || key.type == T_VIEW) return OA_OK;
         return oa__tmpl_dict_get(t, obj.u.d, key, out);
@@ -173,7 +174,8 @@ static int item(tmpl *t, tval obj, tval key, tval *out)
         i = key.u.i < 0 ? key.u.i + n : key.u.i;
         if (i >= 0 && i < n) *out = oa__tmpl_int(obj.u.r->start + i * obj.u.r->step);
         return OA_OK;
-    default: return OA_OK;
+    default:
+        return OA_OK;
     }
 }
 
@@ -286,10 +288,12 @@ int oa__tmpl_get_slice(tmpl *t, tval obj, tval v_start, tval v_stop, tval v_step
         uint32_t cp;
         OA__TRY(oa__tmpl_out_add(t, &o, at + pos, oa__utf8_decode(at + pos, s->len - pos, &cp)));
         if (k + 1 == count) break;
-        for (int64_t m = 0; m < step; m++) pos += oa__utf8_decode(at + pos, s->len - pos, &cp);
+        for (int64_t m = 0; m < step; m++)
+            pos += oa__utf8_decode(at + pos, s->len - pos, &cp);
         for (int64_t m = 0; m > step; m--) {
             pos--;
-            while (((unsigned char)at[pos] & 0xC0) == 0x80) pos--;
+            while (((unsigned char)at[pos] & 0xC0) == 0x80)
+                pos--;
         }
     }
     return oa__tmpl_str_out(t, &o, out);
@@ -313,7 +317,8 @@ int oa__tmpl_get_path(tmpl *t, tval obj, tval path, tval fallback, tval *out)
         tval key;
         int64_t n;
         bool digits = end > i;
-        for (size_t k = i; k < end; k++) digits = digits && s->s[k] >= '0' && s->s[k] <= '9';
+        for (size_t k = i; k < end; k++)
+            digits = digits && s->s[k] >= '0' && s->s[k] <= '9';
         if (digits && oa__parse_i64(s->s + i, end - i, &n) == OA_OK) {
             key = oa__tmpl_int(n);
         } else {

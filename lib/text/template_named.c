@@ -55,15 +55,14 @@ static const char zephyr[] =
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ '<|assistant|>\\n' }}{%- endif -%}";
 
-static const char plain[] =
-    "{%- for message in messages -%}"
-    "{%- if message['role'] == 'system' -%}"
-    "{{ message['content'] ~ '\\n\\n' }}"
-    "{%- else -%}"
-    "{{ message['role'] | capitalize ~ ': ' ~ message['content'] ~ '\\n' }}"
-    "{%- endif -%}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{ 'Assistant:' }}{%- endif -%}";
+static const char plain[] = "{%- for message in messages -%}"
+                            "{%- if message['role'] == 'system' -%}"
+                            "{{ message['content'] ~ '\\n\\n' }}"
+                            "{%- else -%}"
+                            "{{ message['role'] | capitalize ~ ': ' ~ message['content'] ~ '\\n' }}"
+                            "{%- endif -%}"
+                            "{%- endfor -%}"
+                            "{%- if add_generation_prompt -%}{{ 'Assistant:' }}{%- endif -%}";
 
 static const char *const names[] = {"oasst", "chatml", "llama-2", "zephyr", "plain", NULL};
 static const char *const texts[] = {oasst, chatml, llama_2, zephyr, plain};

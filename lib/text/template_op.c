@@ -68,6 +68,20 @@ static int int_math(tmpl *t, enum tnode_op op, int64_t a, int64_t b, tval *out)
     return OA_OK;
 }
 
+/* x ** y where one of them is no finite number or x is zero, as C's annex F says; x is not 1, y is
+ * not 0, and a zero x comes with a positive y. */
+static double special_pow(double x, double y)
+{
+    bool minus = signbit(x) && isfinite(y) && fmod(fabs(y), 2) == 1;
+    double r;
+    if (isnan(x) || isnan(y)) return x + y;
+    if (isinf(y))
+        r = fabs(x) == 1 ? 1 : (fabs(x) > 1) == (y > 0) ? INFINITY : 0;
+    else
+        r = (isinf(x) != 0) == (y > 0) ? INFINITY : 0;
+    return minus ? -r : r;
+}
+
 static int float_pow(tmpl *t, double x, double y, tval *out)
 {
     double r;
@@ -77,7 +91,7 @@ static int float_pow(tmpl *t, double x, double y, tval *out)
     } else if (x == 0 && y < 0) {
         return oa__tmpl_fail(t, "0.0 cannot be raised to a negative power");
     } else if (isnan(x) || isnan(y) || isinf(x) || isinf(y) || x == 0) {
-        r = pow(x, y); /* exact cases, equal everywhere */
+        r = special_pow(x, y);
     } else if (whole && fabs(y) <= 64) {
         double p = 1, f = x;
         for (int n = (int)fabs(y); n > 0; n >>= 1, f *= f) {
@@ -90,7 +104,8 @@ static int float_pow(tmpl *t, double x, double y, tval *out)
         r = oa__math_pow(fabs(x), y);
         if (x < 0 && fmod(y, 2) != 0) r = -r;
     }
-    if (isinf(r) && !isinf(x) && !isinf(y)) return oa__tmpl_fail(t, "numerical result out of range");
+    if (isinf(r) && !isinf(x) && !isinf(y))
+        return oa__tmpl_fail(t, "numerical result out of range");
     *out = oa__tmpl_float(r);
     return OA_OK;
 }
@@ -102,12 +117,22 @@ static int float_math(tmpl *t, enum tnode_op op, double a, double b, tval *out)
         return oa__tmpl_fail(t, "division by zero");
     }
     switch (op) {
-    case OP_ADD: *out = oa__tmpl_float(a + b); return OA_OK;
-    case OP_SUB: *out = oa__tmpl_float(a - b); return OA_OK;
-    case OP_MUL: *out = oa__tmpl_float(a * b); return OA_OK;
-    case OP_DIV: *out = oa__tmpl_float(a / b); return OA_OK;
-    case OP_POW: return float_pow(t, a, b, out);
-    default: break;
+    case OP_ADD:
+        *out = oa__tmpl_float(a + b);
+        return OA_OK;
+    case OP_SUB:
+        *out = oa__tmpl_float(a - b);
+        return OA_OK;
+    case OP_MUL:
+        *out = oa__tmpl_float(a * b);
+        return OA_OK;
+    case OP_DIV:
+        *out = oa__tmpl_float(a / b);
+        return OA_OK;
+    case OP_POW:
+        return float_pow(t, a, b, out);
+    default:
+        break;
     }
     m = fmod(a, b);
     double div = (a - m) / b;
@@ -149,7 +174,8 @@ int oa__tmpl_repeat(tmpl *t, tval seq, int64_t n, tval *out)
         if (s->len == 1) {
             memset(p, s->s[0], total);
         } else {
-            for (size_t i = 0; i < total; i += s->len) memcpy(p + i, s->s, s->len);
+            for (size_t i = 0; i < total; i += s->len)
+                memcpy(p + i, s->s, s->len);
         }
         OA__TRY(oa__tmpl_str(t, p, total, out));
         out->flag = seq.flag;
@@ -157,7 +183,8 @@ int oa__tmpl_repeat(tmpl *t, tval seq, int64_t n, tval *out)
     }
     if (!oa__mul_size(seq.u.l->len, (size_t)n, &total)) total = SIZE_MAX / sizeof(tval);
     OA__TRY(oa__tmpl_list(t, (enum tval_type)seq.type, total, out));
-    for (size_t i = 0; i < total; i++) out->u.l->items[i] = seq.u.l->items[i % seq.u.l->len];
+    for (size_t i = 0; i < total; i++)
+        out->u.l->items[i] = seq.u.l->items[i % seq.u.l->len];
     return OA_OK;
 }
 

@@ -96,7 +96,8 @@ int oa__tmpl_check_target(tparser *p, const tnode *n)
 {
     if (n->kind == E_NAME || n->kind == E_NSREF) return OA_OK;
     if (n->kind != E_TUPLE) return oa__tmpl_fail_at(n->line, "can't assign to this");
-    for (uint32_t i = 0; i < n->n_kids; i++) OA__TRY(oa__tmpl_check_target(p, n->kids[i]));
+    for (uint32_t i = 0; i < n->n_kids; i++)
+        OA__TRY(oa__tmpl_check_target(p, n->kids[i]));
     return OA_OK;
 }
 

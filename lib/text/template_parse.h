@@ -19,10 +19,10 @@ typedef struct tparser {
     const ttok *toks;
     size_t at;
     uint32_t nesting;
-    uint32_t loops;      /* open loops of this function: break and continue need one */
-    uint8_t macro_uses;  /* MACRO_ flags: names that the open macros read */
-    tunknown *unknown;   /* newest first */
-    tunknown *firm;      /* those that no condition can excuse any more */
+    uint32_t loops;     /* open loops of this function: break and continue need one */
+    uint8_t macro_uses; /* MACRO_ flags: names that the open macros read */
+    tunknown *unknown;  /* newest first */
+    tunknown *firm;     /* those that no condition can excuse any more */
     const tatom *a_varargs, *a_kwargs, *a_caller, *a_loop;
 } tparser;
 

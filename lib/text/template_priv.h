@@ -29,9 +29,9 @@ enum {
     OA__TMPL_RANGE = 100000,  /* longest range(), as jinja2's sandbox has it */
     OA__TMPL_JSON_DEPTH = 200 /* nested values in variables_json */
 };
-#define OA__TMPL_MEMORY ((size_t)512 << 20)      /* bytes of arena per render */
-#define OA__TMPL_MAX_OUTPUT ((size_t)64 << 20)   /* default */
-#define OA__TMPL_MAX_STEPS UINT64_C(10000000)    /* default */
+#define OA__TMPL_MEMORY ((size_t)512 << 20)    /* bytes of arena per render */
+#define OA__TMPL_MAX_OUTPUT ((size_t)64 << 20) /* default */
+#define OA__TMPL_MAX_STEPS UINT64_C(10000000)  /* default */
 
 /* --- values ------------------------------------------------------------------------------- */
 
@@ -52,9 +52,9 @@ enum tval_type {
     T_TUPLE,
     T_DICT,
     T_RANGE,
-    T_VIEW,   /* what keys(), values() and items() of a dict give */
-    T_ITER,   /* a lazy sequence that can be read once: what map, select ... give */
-    T_NS,     /* namespace() */
+    T_VIEW, /* what keys(), values() and items() of a dict give */
+    T_ITER, /* a lazy sequence that can be read once: what map, select ... give */
+    T_NS,   /* namespace() */
     T_LOOP,
     T_MACRO,
     T_METHOD, /* a method bound to its object */
@@ -91,10 +91,10 @@ typedef struct trange trange;
 typedef struct tcycler tcycler;
 
 struct tval {
-    uint8_t type;  /* enum tval_type */
-    uint8_t flag;  /* T_STR: 1 = marked safe; T_TUPLE: 1 = a group of groupby */
+    uint8_t type; /* enum tval_type */
+    uint8_t flag; /* T_STR: 1 = marked safe; T_TUPLE: 1 = a group of groupby */
     uint16_t pad;
-    uint32_t sub;  /* T_FUNC: which; T_VIEW: 0 keys, 1 values, 2 items */
+    uint32_t sub; /* T_FUNC: which; T_VIEW: 0 keys, 1 values, 2 items */
     union {
         int64_t i; /* T_BOOL, T_INT */
         double f;
@@ -119,9 +119,9 @@ struct trange {
 
 struct tundef {
     enum { UNDEF_NAME, UNDEF_MEMBER, UNDEF_HINT, UNDEF_UNSAFE } kind;
-    const char *hint;  /* UNDEF_HINT: the whole message */
-    uint8_t obj_type;  /* UNDEF_MEMBER and UNSAFE: enum tval_type of the object */
-    tval name;         /* what was asked for */
+    const char *hint; /* UNDEF_HINT: the whole message */
+    uint8_t obj_type; /* UNDEF_MEMBER and UNSAFE: enum tval_type of the object */
+    tval name;        /* what was asked for */
 };
 
 typedef struct tdent {
@@ -168,16 +168,59 @@ struct tscope {
 
 enum tnode_kind {
     /* statements */
-    S_TEXT, S_OUT, S_IF, S_FOR, S_SET, S_SET_BLOCK, S_MACRO, S_CALL, S_FILTER, S_WITH, S_SCOPE,
-    S_BREAK, S_CONTINUE,
+    S_TEXT,
+    S_OUT,
+    S_IF,
+    S_FOR,
+    S_SET,
+    S_SET_BLOCK,
+    S_MACRO,
+    S_CALL,
+    S_FILTER,
+    S_WITH,
+    S_SCOPE,
+    S_BREAK,
+    S_CONTINUE,
     /* expressions */
-    E_CONST, E_NAME, E_ATTR, E_ITEM, E_SLICE, E_CALL, E_FILTER, E_TEST, E_NOT, E_NEG, E_POS, E_AND,
-    E_OR, E_COND, E_CMP, E_MATH, E_CONCAT, E_LIST, E_TUPLE, E_DICT, E_NSREF
+    E_CONST,
+    E_NAME,
+    E_ATTR,
+    E_ITEM,
+    E_SLICE,
+    E_CALL,
+    E_FILTER,
+    E_TEST,
+    E_NOT,
+    E_NEG,
+    E_POS,
+    E_AND,
+    E_OR,
+    E_COND,
+    E_CMP,
+    E_MATH,
+    E_CONCAT,
+    E_LIST,
+    E_TUPLE,
+    E_DICT,
+    E_NSREF
 };
 
 enum tnode_op {
-    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_FLOORDIV, OP_MOD, OP_POW,
-    OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_IN, OP_NOTIN
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV,
+    OP_FLOORDIV,
+    OP_MOD,
+    OP_POW,
+    OP_EQ,
+    OP_NE,
+    OP_LT,
+    OP_LE,
+    OP_GT,
+    OP_GE,
+    OP_IN,
+    OP_NOTIN
 };
 
 /* Arguments as written. */
@@ -193,15 +236,15 @@ typedef struct targs {
 struct tnode {
     uint8_t kind; /* enum tnode_kind */
     uint8_t flag;
-    uint16_t id;  /* E_FILTER, E_TEST: index in the table */
+    uint16_t id; /* E_FILTER, E_TEST: index in the table */
     uint32_t line;
     uint32_t n_kids;
     tnode **kids;
     const uint8_t *ops; /* E_MATH, E_CMP: (n_kids - 1), ops[i] stands between kid i and i + 1 */
     const tatom *name;
     const targs *args;
-    tnode *a, *b, *c;   /* what they are: see the functions that make the kinds */
-    tval value;         /* E_CONST, S_TEXT */
+    tnode *a, *b, *c; /* what they are: see the functions that make the kinds */
+    tval value;       /* E_CONST, S_TEXT */
 };
 
 enum { MACRO_VARARGS = 1, MACRO_KWARGS = 2, MACRO_CALLER = 4, MACRO_HAS_CALLER_PARAM = 8 };
@@ -224,34 +267,48 @@ typedef struct tcall {
 } tcall;
 
 enum titer_kind {
-    IT_EMPTY, IT_LIST, IT_STR, IT_RANGE, IT_DICT, IT_VIEW, IT_REVERSED, IT_MAP, IT_ATTR, IT_SELECT,
-    IT_UNIQUE, IT_BATCH, IT_SLICE, IT_LOOP_IF, IT_LOOP, IT_GUARDED
+    IT_EMPTY,
+    IT_LIST,
+    IT_STR,
+    IT_RANGE,
+    IT_DICT,
+    IT_VIEW,
+    IT_REVERSED,
+    IT_MAP,
+    IT_ATTR,
+    IT_SELECT,
+    IT_UNIQUE,
+    IT_BATCH,
+    IT_SLICE,
+    IT_LOOP_IF,
+    IT_LOOP,
+    IT_GUARDED
 };
 
 struct titer {
     uint8_t kind;
     bool done;
-    bool reject;      /* IT_SELECT */
-    bool by_attr;     /* IT_SELECT: test an attribute of the item; IT_UNIQUE: case sensitive */
-    int32_t id;       /* IT_MAP: filter, IT_SELECT: test; -1 = none given */
+    bool reject;  /* IT_SELECT */
+    bool by_attr; /* IT_SELECT: test an attribute of the item; IT_UNIQUE: case sensitive */
+    int32_t id;   /* IT_MAP: filter, IT_SELECT: test; -1 = none given */
     int64_t pos;
-    tval src;         /* what is iterated */
-    titer *in;        /* IT_MAP ... : where items come from, opened on first use */
-    tval attr;        /* attribute path, or T_MISSING */
-    tval fallback;    /* IT_ATTR: default; IT_BATCH and IT_SLICE: fill */
+    tval src;      /* what is iterated */
+    titer *in;     /* IT_MAP ... : where items come from, opened on first use */
+    tval attr;     /* attribute path, or T_MISSING */
+    tval fallback; /* IT_ATTR: default; IT_BATCH and IT_SLICE: fill */
     tcall call;
-    int64_t count;    /* IT_BATCH, IT_SLICE */
-    tdict *seen;      /* IT_UNIQUE */
+    int64_t count;     /* IT_BATCH, IT_SLICE */
+    tdict *seen;       /* IT_UNIQUE */
     const tnode *node; /* IT_LOOP_IF */
     tscope *scope;
-    const char *err;  /* IT_GUARDED: the message of the first use */
+    const char *err; /* IT_GUARDED: the message of the first use */
 };
 
 struct tloop {
     titer *it;
     tval src;
     const tnode *node;
-    tscope *scope;  /* around the loop, for recursive ones */
+    tscope *scope; /* around the loop, for recursive ones */
     int64_t index0;
     int64_t length; /* -1 = not known yet */
     int64_t depth0;
@@ -418,8 +475,8 @@ int oa__tmpl_to_vec(tmpl *t, tval v, tvec *out); /* all items */
 
 /* --- template_member.c ---------------------------------------------------------------------- */
 
-int oa__tmpl_get_attr(tmpl *t, tval obj, tval name, tval *out);  /* obj.name */
-int oa__tmpl_get_item(tmpl *t, tval obj, tval key, tval *out);   /* obj[key] */
+int oa__tmpl_get_attr(tmpl *t, tval obj, tval name, tval *out); /* obj.name */
+int oa__tmpl_get_item(tmpl *t, tval obj, tval key, tval *out);  /* obj[key] */
 int oa__tmpl_get_slice(tmpl *t, tval obj, tval start, tval stop, tval step, tval *out);
 /* "a.b.0" as filters take it. */
 int oa__tmpl_get_path(tmpl *t, tval obj, tval path, tval fallback, tval *out);
@@ -489,8 +546,18 @@ bool oa__tmpl_is_printable(uint32_t cp);
 enum tcase { CASE_UPPER, CASE_LOWER, CASE_TITLE, CASE_CAPITAL, CASE_SWAP, CASE_FOLD };
 int oa__tmpl_case(tmpl *t, const tstr *s, enum tcase how, tval *out);
 enum tclass {
-    CLASS_ALPHA, CLASS_DIGIT, CLASS_DECIMAL, CLASS_NUMERIC, CLASS_ALNUM, CLASS_SPACE, CLASS_LOWER,
-    CLASS_UPPER, CLASS_TITLE, CLASS_ASCII, CLASS_PRINTABLE, CLASS_IDENTIFIER
+    CLASS_ALPHA,
+    CLASS_DIGIT,
+    CLASS_DECIMAL,
+    CLASS_NUMERIC,
+    CLASS_ALNUM,
+    CLASS_SPACE,
+    CLASS_LOWER,
+    CLASS_UPPER,
+    CLASS_TITLE,
+    CLASS_ASCII,
+    CLASS_PRINTABLE,
+    CLASS_IDENTIFIER
 };
 bool oa__tmpl_is_class(const tstr *s, enum tclass c);
 bool oa__tmpl_is_word(uint32_t cp); /* \w */
@@ -501,8 +568,8 @@ size_t oa__tmpl_find(const tstr *s, const tstr *needle, size_t from);
 int oa__tmpl_replace(tmpl *t, const tstr *s, const tstr *from, const tstr *to, int64_t count,
                      tval *out);
 int oa__tmpl_splitlines(tmpl *t, const tstr *s, bool keep_ends, tval *out);
-int oa__tmpl_to_int(tmpl *t, const tstr *s, int base, bool *ok, int64_t *out);   /* int("...") */
-bool oa__tmpl_to_float(tmpl *t, const tstr *s, double *out);                     /* float("...") */
+int oa__tmpl_to_int(tmpl *t, const tstr *s, int base, bool *ok, int64_t *out); /* int("...") */
+bool oa__tmpl_to_float(tmpl *t, const tstr *s, double *out);                   /* float("...") */
 /* %.*f, %.*e, %.*g without locale. conv: 'f' 'e' 'g' 'F' 'E' 'G'. buf gets at most cap. */
 int oa__tmpl_fixed(tmpl *t, double v, char conv, int prec, bool alt, tout *o);
 

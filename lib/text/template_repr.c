@@ -71,18 +71,25 @@ int oa__tmpl_add_repr(tmpl *t, tout *o, tval v)
     OA__TRY(oa__tmpl_charge(t, 1));
     switch (v.type) {
     case T_MISSING:
-    case T_UNDEF: return add_z(t, o, "Undefined");
-    case T_NONE: return add_z(t, o, "None");
-    case T_BOOL: return add_z(t, o, v.u.i ? "True" : "False");
-    case T_INT: return oa__tmpl_out_addf(t, o, "%lld", (long long)v.u.i);
-    case T_FLOAT: return oa__tmpl_out_add(t, o, buf, oa__format_f64(v.u.f, true, buf));
+    case T_UNDEF:
+        return add_z(t, o, "Undefined");
+    case T_NONE:
+        return add_z(t, o, "None");
+    case T_BOOL:
+        return add_z(t, o, v.u.i ? "True" : "False");
+    case T_INT:
+        return oa__tmpl_out_addf(t, o, "%lld", (long long)v.u.i);
+    case T_FLOAT:
+        return oa__tmpl_out_add(t, o, buf, oa__format_f64(v.u.f, true, buf));
     case T_STR:
         if (!v.flag) return repr_str(t, o, v.u.s);
         OA__TRY(add_z(t, o, "Markup("));
         OA__TRY(repr_str(t, o, v.u.s));
         return add_z(t, o, ")");
-    case T_LIST: return repr_items(t, o, v.u.l, "[", "]");
-    case T_TUPLE: return repr_items(t, o, v.u.l, "(", v.u.l->len == 1 ? ",)" : ")");
+    case T_LIST:
+        return repr_items(t, o, v.u.l, "[", "]");
+    case T_TUPLE:
+        return repr_items(t, o, v.u.l, "(", v.u.l->len == 1 ? ",)" : ")");
     case T_DICT:
     case T_NS:
         OA__TRY(add_z(t, o, v.type == T_NS ? "<Namespace {" : "{"));
@@ -117,8 +124,10 @@ int oa__tmpl_add_repr(tmpl *t, tout *o, tval v)
         return oa__tmpl_out_addf(t, o, "<built-in method %s of %s object>",
                                  oa__tmpl_method_name(v.u.m->id),
                                  oa__tmpl_type_name(v.u.m->self.type));
-    case T_FUNC: return oa__tmpl_out_addf(t, o, "<function %s>", oa__tmpl_func_name(v.sub));
-    default: return oa__tmpl_out_addf(t, o, "<%s object>", oa__tmpl_type_name(v.type));
+    case T_FUNC:
+        return oa__tmpl_out_addf(t, o, "<function %s>", oa__tmpl_func_name(v.sub));
+    default:
+        return oa__tmpl_out_addf(t, o, "<%s object>", oa__tmpl_type_name(v.type));
     }
 }
 

@@ -32,8 +32,10 @@ bool oa__tmpl_is_printable(uint32_t cp)
     case UTF8PROC_CATEGORY_CO:
     case UTF8PROC_CATEGORY_ZS:
     case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP: return false;
-    default: return true;
+    case UTF8PROC_CATEGORY_ZP:
+        return false;
+    default:
+        return true;
     }
 }
 
@@ -73,7 +75,8 @@ static bool is_numeric(uint32_t cp)
 static bool is_upper(uint32_t cp)
 {
     if (cp < 128) return cp >= 'A' && cp <= 'Z';
-    return category(cp) == UTF8PROC_CATEGORY_LU || utf8proc_tolower((utf8proc_int32_t)cp) != (utf8proc_int32_t)cp;
+    return category(cp) == UTF8PROC_CATEGORY_LU ||
+           utf8proc_tolower((utf8proc_int32_t)cp) != (utf8proc_int32_t)cp;
 }
 
 static bool is_lower(uint32_t cp)
@@ -91,14 +94,22 @@ bool oa__tmpl_is_word(uint32_t cp)
 static bool in_class(uint32_t cp, enum tclass c, size_t at)
 {
     switch (c) {
-    case CLASS_ALPHA: return is_alpha(cp);
-    case CLASS_DIGIT: return is_digit(cp);
-    case CLASS_DECIMAL: return is_decimal(cp);
-    case CLASS_NUMERIC: return is_numeric(cp);
-    case CLASS_ALNUM: return is_alpha(cp) || is_numeric(cp);
-    case CLASS_SPACE: return oa__tmpl_is_space(cp);
-    case CLASS_ASCII: return cp < 128;
-    case CLASS_PRINTABLE: return oa__tmpl_is_printable(cp);
+    case CLASS_ALPHA:
+        return is_alpha(cp);
+    case CLASS_DIGIT:
+        return is_digit(cp);
+    case CLASS_DECIMAL:
+        return is_decimal(cp);
+    case CLASS_NUMERIC:
+        return is_numeric(cp);
+    case CLASS_ALNUM:
+        return is_alpha(cp) || is_numeric(cp);
+    case CLASS_SPACE:
+        return oa__tmpl_is_space(cp);
+    case CLASS_ASCII:
+        return cp < 128;
+    case CLASS_PRINTABLE:
+        return oa__tmpl_is_printable(cp);
     default: { /* CLASS_IDENTIFIER */
         if (cp == '_' || is_alpha(cp) || category(cp) == UTF8PROC_CATEGORY_NL) return true;
         if (at == 0) return false;
@@ -146,13 +157,13 @@ static const struct {
     uint32_t cp;
     uint32_t to[3];
 } upper_special[] = {
-    {0xDF, {'S', 'S', 0}},          {0x149, {0x2BC, 'N', 0}},      {0x1F0, {'J', 0x30C, 0}},
+    {0xDF, {'S', 'S', 0}},          {0x149, {0x2BC, 'N', 0}},       {0x1F0, {'J', 0x30C, 0}},
     {0x390, {0x399, 0x308, 0x301}}, {0x3B0, {0x3A5, 0x308, 0x301}}, {0x587, {0x535, 0x552, 0}},
-    {0x1E96, {'H', 0x331, 0}},      {0x1E97, {'T', 0x308, 0}},     {0x1E98, {'W', 0x30A, 0}},
-    {0x1E99, {'Y', 0x30A, 0}},      {0x1E9A, {'A', 0x2BE, 0}},     {0xFB00, {'F', 'F', 0}},
-    {0xFB01, {'F', 'I', 0}},        {0xFB02, {'F', 'L', 0}},       {0xFB03, {'F', 'F', 'I'}},
-    {0xFB04, {'F', 'F', 'L'}},      {0xFB05, {'S', 'T', 0}},       {0xFB06, {'S', 'T', 0}},
-    {0xFB13, {0x544, 0x546, 0}},    {0xFB14, {0x544, 0x535, 0}},   {0xFB15, {0x544, 0x53B, 0}},
+    {0x1E96, {'H', 0x331, 0}},      {0x1E97, {'T', 0x308, 0}},      {0x1E98, {'W', 0x30A, 0}},
+    {0x1E99, {'Y', 0x30A, 0}},      {0x1E9A, {'A', 0x2BE, 0}},      {0xFB00, {'F', 'F', 0}},
+    {0xFB01, {'F', 'I', 0}},        {0xFB02, {'F', 'L', 0}},        {0xFB03, {'F', 'F', 'I'}},
+    {0xFB04, {'F', 'F', 'L'}},      {0xFB05, {'S', 'T', 0}},        {0xFB06, {'S', 'T', 0}},
+    {0xFB13, {0x544, 0x546, 0}},    {0xFB14, {0x544, 0x535, 0}},    {0xFB15, {0x544, 0x53B, 0}},
     {0xFB16, {0x54E, 0x546, 0}},    {0xFB17, {0x544, 0x53D, 0}}};
 
 static int add_cp(tmpl *t, tout *o, uint32_t cp)
@@ -186,9 +197,12 @@ static bool final_sigma(const tstr *s, size_t at)
     bool before = false;
     for (int n = 0; i > 0 && n < 32; n++) {
         i--;
-        while (i > 0 && ((unsigned char)s->s[i] & 0xC0) == 0x80) i--;
+        while (i > 0 && ((unsigned char)s->s[i] & 0xC0) == 0x80)
+            i--;
         oa__utf8_decode(s->s + i, s->len - i, &cp);
-        if (category(cp) == UTF8PROC_CATEGORY_MN || cp == '\'' || cp == 0xAD || cp == 0x2019 || cp == '.') continue;
+        if (category(cp) == UTF8PROC_CATEGORY_MN || cp == '\'' || cp == 0xAD || cp == 0x2019 ||
+            cp == '.')
+            continue;
         before = is_upper(cp) || is_lower(cp);
         break;
     }
@@ -196,7 +210,9 @@ static bool final_sigma(const tstr *s, size_t at)
     i = at + 2;
     for (int n = 0; i < s->len && n < 32; n++) {
         i += oa__utf8_decode(s->s + i, s->len - i, &cp);
-        if (category(cp) == UTF8PROC_CATEGORY_MN || cp == '\'' || cp == 0xAD || cp == 0x2019 || cp == '.') continue;
+        if (category(cp) == UTF8PROC_CATEGORY_MN || cp == '\'' || cp == 0xAD || cp == 0x2019 ||
+            cp == '.')
+            continue;
         return !(is_upper(cp) || is_lower(cp));
     }
     return true;
@@ -229,9 +245,10 @@ static int fold(tmpl *t, const tstr *s, tval *out)
     for (size_t i = 0; i < s->len;) {
         uint32_t cp;
         i += oa__utf8_decode(s->s + i, s->len - i, &cp);
-        utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)cp, buf, 8,
-                                                     UTF8PROC_CASEFOLD, &boundclass);
-        for (utf8proc_ssize_t k = 0; k < n && k < 8; k++) OA__TRY(add_cp(t, &o, (uint32_t)buf[k]));
+        utf8proc_ssize_t n =
+            utf8proc_decompose_char((utf8proc_int32_t)cp, buf, 8, UTF8PROC_CASEFOLD, &boundclass);
+        for (utf8proc_ssize_t k = 0; k < n && k < 8; k++)
+            OA__TRY(add_cp(t, &o, (uint32_t)buf[k]));
     }
     return oa__tmpl_str_out(t, &o, out);
 }
@@ -247,8 +264,12 @@ int oa__tmpl_case(tmpl *t, const tstr *s, enum tcase how, tval *out)
         size_t n = oa__utf8_decode(s->s + i, s->len - i, &cp);
         bool up = is_upper(cp);
         switch (how) {
-        case CASE_UPPER: OA__TRY(add_upper(t, &o, cp, false)); break;
-        case CASE_LOWER: OA__TRY(add_lower(t, &o, s, i, cp)); break;
+        case CASE_UPPER:
+            OA__TRY(add_upper(t, &o, cp, false));
+            break;
+        case CASE_LOWER:
+            OA__TRY(add_lower(t, &o, s, i, cp));
+            break;
         case CASE_SWAP:
             if (up) {
                 OA__TRY(add_lower(t, &o, s, i, cp));
@@ -266,7 +287,8 @@ int oa__tmpl_case(tmpl *t, const tstr *s, enum tcase how, tval *out)
     return oa__tmpl_str_out(t, &o, out);
 }
 
-/* --- stripping and searching ------------------------------------------------------------------- */
+/* --- stripping and searching -------------------------------------------------------------------
+ */
 
 static bool strips(const tstr *chars, const char *s, size_t n, uint32_t cp)
 {
@@ -293,7 +315,8 @@ int oa__tmpl_strip(tmpl *t, const tstr *s, const tstr *chars, int sides, tval *o
     if (sides & 2) {
         while (b > a) {
             size_t p = b - 1;
-            while (p > a && ((unsigned char)s->s[p] & 0xC0) == 0x80) p--;
+            while (p > a && ((unsigned char)s->s[p] & 0xC0) == 0x80)
+                p--;
             oa__utf8_decode(s->s + p, b - p, &cp);
             if (!strips(chars, s->s + p, b - p, cp)) break;
             OA__TRY(oa__tmpl_charge(t, cost / 16));
@@ -370,7 +393,8 @@ int oa__tmpl_splitlines(tmpl *t, const tstr *s, bool keep_ends, tval *out)
     return oa__tmpl_vec_done(t, T_LIST, &v, out);
 }
 
-/* --- numbers ----------------------------------------------------------------------------------- */
+/* --- numbers -----------------------------------------------------------------------------------
+ */
 
 static int digit_of(const char *s, size_t len, size_t *n)
 {
@@ -384,7 +408,8 @@ static int digit_of(const char *s, size_t len, size_t *n)
     if (!is_decimal(cp)) return 99;
     /* Decimal digits come in runs of ten; the run begins where the one before is none. */
     int d = 0;
-    while (d < 9 && is_decimal(cp - 1 - (uint32_t)d)) d++;
+    while (d < 9 && is_decimal(cp - 1 - (uint32_t)d))
+        d++;
     return (int)(d % 10);
 }
 
@@ -453,7 +478,8 @@ bool oa__tmpl_to_float(tmpl *t, const tstr *s, double *out)
     for (size_t w = 0; w < OA__ARRAY_LEN(words); w++) {
         if (len - i != strlen(words[w].word)) continue;
         bool same = true;
-        for (size_t k = i; k < len; k++) same = same && (p[k] | 32) == words[w].word[k - i];
+        for (size_t k = i; k < len; k++)
+            same = same && (p[k] | 32) == words[w].word[k - i];
         if (!same) continue;
         *out = neg ? -words[w].v : words[w].v;
         return true;

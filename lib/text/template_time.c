@@ -6,9 +6,9 @@
 
 static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                    "Thursday", "Friday", "Saturday"};
-static const char *const months[] = {"January", "February", "March",     "April",   "May",
-                                     "June",    "July",     "August",    "September", "October",
-                                     "November", "December"};
+static const char *const months[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
 
 typedef struct date {
     int64_t year;
@@ -87,50 +87,89 @@ static int add_one(tmpl *t, tout *o, const date *d, char c, char flag)
     int week, hour12 = d->hour % 12 == 0 ? 12 : d->hour % 12;
     iso_week(d, &iso_year, &week);
     switch (c) {
-    case 'a': return add_text(t, o, days[d->wday], 3, flag);
-    case 'A': return add_text(t, o, days[d->wday], strlen(days[d->wday]), flag);
+    case 'a':
+        return add_text(t, o, days[d->wday], 3, flag);
+    case 'A':
+        return add_text(t, o, days[d->wday], strlen(days[d->wday]), flag);
     case 'b':
-    case 'h': return add_text(t, o, months[d->mon], 3, flag);
-    case 'B': return add_text(t, o, months[d->mon], strlen(months[d->mon]), flag);
-    case 'c': return add_time(t, o, d, "%a %b %e %H:%M:%S %Y", 20);
-    case 'C': return add_num(t, o, d->year / 100, 2, '0', flag);
-    case 'd': return add_num(t, o, d->day, 2, '0', flag);
+    case 'h':
+        return add_text(t, o, months[d->mon], 3, flag);
+    case 'B':
+        return add_text(t, o, months[d->mon], strlen(months[d->mon]), flag);
+    case 'c':
+        return add_time(t, o, d, "%a %b %e %H:%M:%S %Y", 20);
+    case 'C':
+        return add_num(t, o, d->year / 100, 2, '0', flag);
+    case 'd':
+        return add_num(t, o, d->day, 2, '0', flag);
     case 'D':
-    case 'x': return add_time(t, o, d, "%m/%d/%y", 8);
-    case 'e': return add_num(t, o, d->day, 2, ' ', flag);
-    case 'f': return oa__tmpl_out_add(t, o, "000000", 6);
-    case 'F': return add_time(t, o, d, "%Y-%m-%d", 8);
-    case 'g': return add_num(t, o, iso_year % 100, 2, '0', flag);
-    case 'G': return add_num(t, o, iso_year, 0, '0', flag);
-    case 'H': return add_num(t, o, d->hour, 2, '0', flag);
-    case 'I': return add_num(t, o, hour12, 2, '0', flag);
-    case 'j': return add_num(t, o, d->yday + 1, 3, '0', flag);
-    case 'k': return add_num(t, o, d->hour, 2, ' ', flag);
-    case 'l': return add_num(t, o, hour12, 2, ' ', flag);
-    case 'm': return add_num(t, o, d->mon + 1, 2, '0', flag);
-    case 'M': return add_num(t, o, d->min, 2, '0', flag);
-    case 'n': return oa__tmpl_out_add(t, o, "\n", 1);
-    case 'p': return oa__tmpl_out_add(t, o, d->hour < 12 ? "AM" : "PM", 2);
-    case 'P': return oa__tmpl_out_add(t, o, d->hour < 12 ? "am" : "pm", 2);
-    case 'r': return add_time(t, o, d, "%I:%M:%S %p", 11);
-    case 'R': return add_time(t, o, d, "%H:%M", 5);
-    case 's': return oa__tmpl_out_addf(t, o, "%llu", (unsigned long long)t->now_s);
-    case 'S': return add_num(t, o, d->sec, 2, '0', flag);
-    case 't': return oa__tmpl_out_add(t, o, "\t", 1);
+    case 'x':
+        return add_time(t, o, d, "%m/%d/%y", 8);
+    case 'e':
+        return add_num(t, o, d->day, 2, ' ', flag);
+    case 'f':
+        return oa__tmpl_out_add(t, o, "000000", 6);
+    case 'F':
+        return add_time(t, o, d, "%Y-%m-%d", 8);
+    case 'g':
+        return add_num(t, o, iso_year % 100, 2, '0', flag);
+    case 'G':
+        return add_num(t, o, iso_year, 0, '0', flag);
+    case 'H':
+        return add_num(t, o, d->hour, 2, '0', flag);
+    case 'I':
+        return add_num(t, o, hour12, 2, '0', flag);
+    case 'j':
+        return add_num(t, o, d->yday + 1, 3, '0', flag);
+    case 'k':
+        return add_num(t, o, d->hour, 2, ' ', flag);
+    case 'l':
+        return add_num(t, o, hour12, 2, ' ', flag);
+    case 'm':
+        return add_num(t, o, d->mon + 1, 2, '0', flag);
+    case 'M':
+        return add_num(t, o, d->min, 2, '0', flag);
+    case 'n':
+        return oa__tmpl_out_add(t, o, "\n", 1);
+    case 'p':
+        return oa__tmpl_out_add(t, o, d->hour < 12 ? "AM" : "PM", 2);
+    case 'P':
+        return oa__tmpl_out_add(t, o, d->hour < 12 ? "am" : "pm", 2);
+    case 'r':
+        return add_time(t, o, d, "%I:%M:%S %p", 11);
+    case 'R':
+        return add_time(t, o, d, "%H:%M", 5);
+    case 's':
+        return oa__tmpl_out_addf(t, o, "%llu", (unsigned long long)t->now_s);
+    case 'S':
+        return add_num(t, o, d->sec, 2, '0', flag);
+    case 't':
+        return oa__tmpl_out_add(t, o, "\t", 1);
     case 'T':
-    case 'X': return add_time(t, o, d, "%H:%M:%S", 8);
-    case 'u': return add_num(t, o, d->wday == 0 ? 7 : d->wday, 1, '0', flag);
-    case 'U': return add_num(t, o, (d->yday + 7 - d->wday) / 7, 2, '0', flag);
-    case 'V': return add_num(t, o, week, 2, '0', flag);
-    case 'w': return add_num(t, o, d->wday, 1, '0', flag);
-    case 'W': return add_num(t, o, (d->yday + 7 - (d->wday + 6) % 7) / 7, 2, '0', flag);
-    case 'y': return add_num(t, o, d->year % 100, 2, '0', flag);
-    case 'Y': return add_num(t, o, d->year, 0, '0', flag);
+    case 'X':
+        return add_time(t, o, d, "%H:%M:%S", 8);
+    case 'u':
+        return add_num(t, o, d->wday == 0 ? 7 : d->wday, 1, '0', flag);
+    case 'U':
+        return add_num(t, o, (d->yday + 7 - d->wday) / 7, 2, '0', flag);
+    case 'V':
+        return add_num(t, o, week, 2, '0', flag);
+    case 'w':
+        return add_num(t, o, d->wday, 1, '0', flag);
+    case 'W':
+        return add_num(t, o, (d->yday + 7 - (d->wday + 6) % 7) / 7, 2, '0', flag);
+    case 'y':
+        return add_num(t, o, d->year % 100, 2, '0', flag);
+    case 'Y':
+        return add_num(t, o, d->year, 0, '0', flag);
     case 'z':
-    case 'Z': return OA_OK; /* a time without zone, as datetime.now() */
-    case '%': return oa__tmpl_out_add(t, o, "%", 1);
-    default: return oa__tmpl_fail(t, "strftime_now: format %%%c is not supported",
-                                  c > ' ' && c < 127 ? c : '?');
+    case 'Z':
+        return OA_OK; /* a time without zone, as datetime.now() */
+    case '%':
+        return oa__tmpl_out_add(t, o, "%", 1);
+    default:
+        return oa__tmpl_fail(t, "strftime_now: format %%%c is not supported",
+                             c > ' ' && c < 127 ? c : '?');
     }
 }
 

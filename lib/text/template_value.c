@@ -89,7 +89,8 @@ size_t oa__tmpl_str_len(tstr *s)
 {
     if (s->n_cp == SIZE_MAX) {
         size_t n = 0;
-        for (size_t i = 0; i < s->len; i++) n += ((unsigned char)s->s[i] & 0xC0) != 0x80;
+        for (size_t i = 0; i < s->len; i++)
+            n += ((unsigned char)s->s[i] & 0xC0) != 0x80;
         s->n_cp = n;
     }
     return s->n_cp;
@@ -104,7 +105,8 @@ size_t oa__tmpl_str_offset(tmpl *t, tstr *s, size_t at)
     size_t i = 0;
     for (size_t k = 0; k < at; k++) {
         i++;
-        while (((unsigned char)s->s[i] & 0xC0) == 0x80) i++;
+        while (((unsigned char)s->s[i] & 0xC0) == 0x80)
+            i++;
     }
     return i;
 }
@@ -159,11 +161,10 @@ int oa__tmpl_undef_name(tmpl *t, const tstr *name, tval *out)
 int oa__tmpl_undef_member(tmpl *t, tval obj, tval name, bool unsafe, tval *out)
 {
     if (obj.type == T_UNDEF) return oa__tmpl_undef_fail(t, obj);
-    return undef(t,
-                 (tundef){.kind = unsafe ? UNDEF_UNSAFE : UNDEF_MEMBER,
-                          .obj_type = obj.type,
-                          .name = name},
-                 out);
+    return undef(
+        t,
+        (tundef){.kind = unsafe ? UNDEF_UNSAFE : UNDEF_MEMBER, .obj_type = obj.type, .name = name},
+        out);
 }
 
 int oa__tmpl_undef_hint(tmpl *t, const char *hint, tval *out)
@@ -196,9 +197,9 @@ int oa__tmpl_undef_fail(tmpl *t, tval v)
 const char *oa__tmpl_type_name(uint8_t type)
 {
     static const char *const names[] = {
-        "missing", "Undefined", "None",      "bool",      "int",   "float",  "str",
-        "list",    "tuple",     "dict",      "range",     "dict_items", "generator", "Namespace",
-        "loop",    "macro",     "method",    "function",  "cycler", "joiner"};
+        "missing", "Undefined", "None",   "bool",     "int",        "float",     "str",
+        "list",    "tuple",     "dict",   "range",    "dict_items", "generator", "Namespace",
+        "loop",    "macro",     "method", "function", "cycler",     "joiner"};
     return names[type];
 }
 
@@ -207,17 +208,25 @@ bool oa__tmpl_truth(tval v)
     switch (v.type) {
     case T_MISSING:
     case T_UNDEF:
-    case T_NONE: return false;
+    case T_NONE:
+        return false;
     case T_BOOL:
-    case T_INT: return v.u.i != 0;
-    case T_FLOAT: return v.u.f != 0;
-    case T_STR: return v.u.s->len > 0;
+    case T_INT:
+        return v.u.i != 0;
+    case T_FLOAT:
+        return v.u.f != 0;
+    case T_STR:
+        return v.u.s->len > 0;
     case T_LIST:
-    case T_TUPLE: return v.u.l->len > 0;
+    case T_TUPLE:
+        return v.u.l->len > 0;
     case T_DICT:
-    case T_VIEW: return v.u.d->len > 0;
-    case T_RANGE: return v.u.r->len > 0;
-    default: return true;
+    case T_VIEW:
+        return v.u.d->len > 0;
+    case T_RANGE:
+        return v.u.r->len > 0;
+    default:
+        return true;
     }
 }
 
@@ -231,16 +240,24 @@ int oa__tmpl_size(tmpl *t, tval v, size_t *out)
 {
     tval n;
     switch (v.type) {
-    case T_UNDEF: *out = 0; return OA_OK;
+    case T_UNDEF:
+        *out = 0;
+        return OA_OK;
     case T_STR:
         OA__TRY(oa__tmpl_charge(t, v.u.s->n_cp == SIZE_MAX ? v.u.s->len / 64 : 0));
         *out = oa__tmpl_str_len(v.u.s);
         return OA_OK;
     case T_LIST:
-    case T_TUPLE: *out = v.u.l->len; return OA_OK;
+    case T_TUPLE:
+        *out = v.u.l->len;
+        return OA_OK;
     case T_DICT:
-    case T_VIEW: *out = v.u.d->len; return OA_OK;
-    case T_RANGE: *out = (size_t)v.u.r->len; return OA_OK;
+    case T_VIEW:
+        *out = v.u.d->len;
+        return OA_OK;
+    case T_RANGE:
+        *out = (size_t)v.u.r->len;
+        return OA_OK;
     case T_LOOP: {
         tstr name = {.s = "length", .len = 6, .n_cp = 6};
         OA__TRY(oa__tmpl_loop_attr(t, v.u.loop, &name, &n));
@@ -261,15 +278,20 @@ bool oa__tmpl_same(tval a, tval b)
 {
     if (a.type != b.type) return false;
     switch (a.type) {
-    case T_NONE: return true;
+    case T_NONE:
+        return true;
     case T_BOOL:
-    case T_INT: return a.u.i == b.u.i;
-    case T_FLOAT: return a.u.f == b.u.f;
+    case T_INT:
+        return a.u.i == b.u.i;
+    case T_FLOAT:
+        return a.u.f == b.u.f;
     case T_STR:
         return a.u.s == b.u.s ||
                (a.u.s->len == b.u.s->len && memcmp(a.u.s->s, b.u.s->s, a.u.s->len) == 0);
-    case T_FUNC: return a.sub == b.sub;
-    default: return a.u.p == b.u.p;
+    case T_FUNC:
+        return a.sub == b.sub;
+    default:
+        return a.u.p == b.u.p;
     }
 }
 
@@ -313,9 +335,13 @@ int oa__tmpl_hash(tmpl *t, tval v, uint64_t *out)
         v.u.i = (int64_t)v.u.f; /* equal numbers have equal hashes */
         /* fall through */
     case T_BOOL:
-    case T_INT: *out = oa__fnv1a(OA__FNV_BASIS + 2, &v.u.i, sizeof v.u.i); return OA_OK;
+    case T_INT:
+        *out = oa__fnv1a(OA__FNV_BASIS + 2, &v.u.i, sizeof v.u.i);
+        return OA_OK;
     case T_NONE:
-    case T_UNDEF: *out = v.type; return OA_OK;
+    case T_UNDEF:
+        *out = v.type;
+        return OA_OK;
     case T_TUPLE: {
         uint64_t h = OA__FNV_BASIS + 3;
         OA__TRY(oa__tmpl_enter(t));
@@ -330,12 +356,16 @@ int oa__tmpl_hash(tmpl *t, tval v, uint64_t *out)
     }
     case T_LIST:
     case T_DICT:
-    case T_VIEW: return oa__tmpl_fail(t, "unhashable type: '%s'", oa__tmpl_type_name(v.type));
-    default: *out = oa__fnv1a(OA__FNV_BASIS + 4, &v.u.p, sizeof v.u.p); return OA_OK;
+    case T_VIEW:
+        return oa__tmpl_fail(t, "unhashable type: '%s'", oa__tmpl_type_name(v.type));
+    default:
+        *out = oa__fnv1a(OA__FNV_BASIS + 4, &v.u.p, sizeof v.u.p);
+        return OA_OK;
     }
 }
 
-/* --- equality and order ------------------------------------------------------------------------ */
+/* --- equality and order ------------------------------------------------------------------------
+ */
 
 static int list_equal(tmpl *t, const tlist *a, const tlist *b, bool *out)
 {
@@ -375,7 +405,9 @@ int oa__tmpl_equal(tmpl *t, tval a, tval b, bool *out)
         *out = a.u.s->len == b.u.s->len && memcmp(a.u.s->s, b.u.s->s, a.u.s->len) == 0;
         return oa__tmpl_charge(t, *out ? a.u.s->len / 64 : 0);
     case T_UNDEF:
-    case T_NONE: *out = true; return OA_OK;
+    case T_NONE:
+        *out = true;
+        return OA_OK;
     case T_LIST:
     case T_TUPLE:
         OA__TRY(oa__tmpl_enter(t));
@@ -389,22 +421,29 @@ int oa__tmpl_equal(tmpl *t, tval a, tval b, bool *out)
         return OA_OK;
     case T_RANGE:
         *out = a.u.r->len == b.u.r->len &&
-               (a.u.r->len == 0 || (a.u.r->start == b.u.r->start &&
-                                    (a.u.r->len == 1 || a.u.r->step == b.u.r->step)));
+               (a.u.r->len == 0 ||
+                (a.u.r->start == b.u.r->start && (a.u.r->len == 1 || a.u.r->step == b.u.r->step)));
         return OA_OK;
-    case T_METHOD: *out = a.u.m->id == b.u.m->id && oa__tmpl_same(a.u.m->self, b.u.m->self);
+    case T_METHOD:
+        *out = a.u.m->id == b.u.m->id && oa__tmpl_same(a.u.m->self, b.u.m->self);
         return OA_OK;
-    default: *out = oa__tmpl_same(a, b); return OA_OK;
+    default:
+        *out = oa__tmpl_same(a, b);
+        return OA_OK;
     }
 }
 
 static bool order(int cmp, enum tnode_op op)
 {
     switch (op) {
-    case OP_LT: return cmp < 0;
-    case OP_LE: return cmp <= 0;
-    case OP_GT: return cmp > 0;
-    default: return cmp >= 0;
+    case OP_LT:
+        return cmp < 0;
+    case OP_LE:
+        return cmp <= 0;
+    case OP_GT:
+        return cmp > 0;
+    default:
+        return cmp >= 0;
     }
 }
 
@@ -479,7 +518,8 @@ int oa__tmpl_contains(tmpl *t, tval box, tval item, bool *out)
     case T_UNDEF:
     case T_RANGE:
     case T_LOOP:
-    case T_ITER: break;
+    case T_ITER:
+        break;
     default:
         return oa__tmpl_fail(t, "argument of type '%s' is not iterable",
                              oa__tmpl_type_name(box.type));

@@ -34,14 +34,14 @@ typedef struct oa__span {
 /* What a vocabulary is made from; everything is copied. */
 typedef struct oa__vocab_spec {
     enum oa__vocab_kind kind;
-    const char *pattern; /* GGUF tokenizer.ggml.pre: "gpt-2" "smollm" "llama-bpe" "llama3"
-                            "llama-v3" "qwen2"; "default" or NULL only where it is certain what it
-                            means; unknown = OA_EUNSUPPORTED with the name and the list */
-    const oa__span *tokens;  /* (n_tokens) */
-    const float *scores;     /* (n_tokens) or NULL */
-    const int32_t *types;    /* (n_tokens) or NULL = all normal */
+    const char *pattern;    /* GGUF tokenizer.ggml.pre: "gpt-2" "smollm" "llama-bpe" "llama3"
+                               "llama-v3" "qwen2"; "default" or NULL only where it is certain what
+                               it means; unknown = OA_EUNSUPPORTED with the name and the list */
+    const oa__span *tokens; /* (n_tokens) */
+    const float *scores;    /* (n_tokens) or NULL */
+    const int32_t *types;   /* (n_tokens) or NULL = all normal */
     size_t n_tokens;
-    const oa__span *merges;  /* (n_merges) "left right", for BPE */
+    const oa__span *merges; /* (n_merges) "left right", for BPE */
     size_t n_merges;
     int32_t bos_id, eos_id, eot_id, unk_id, pad_id; /* -1 = none; others are checked */
     bool add_bos, add_eos;

@@ -4,6 +4,8 @@
  * the last block are other. */
 #include "text/vocab_priv.h"
 
+/* clang-format off */
+
 const uint16_t oa__unicode_n_blocks = 1608;
 
 /* Block of each 128 code points. */

@@ -46,7 +46,7 @@ def write(path16, path17):
            " * 0 other, 1 letter, 2 number, 3 white space, 4 number since Unicode 17. Code points "
             "past",
            " * the last block are other. */",
-           '#include "text/vocab_priv.h"', "",
+           '#include "text/vocab_priv.h"', "", "/* clang-format off */", "",
            f"const uint16_t oa__unicode_n_blocks = {last};", "",
            f"/* Block of each {BLOCK} code points. */",
            f"const uint8_t oa__unicode_index[{last}] = {{"]

@@ -44,7 +44,7 @@ typedef struct oa__strtab {
     struct oa__strslot {
         uint32_t tag;
         int32_t id; /* -1 = empty */
-    } *slots;
+    } * slots;
     size_t mask;
     uint64_t key;
     const char *base;
@@ -62,7 +62,7 @@ typedef struct oa__pairtab {
     struct oa__pairslot {
         int32_t left, right; /* left -1 = empty */
         uint32_t rank;
-    } *slots;
+    } * slots;
     size_t mask;
     uint64_t key;
 } oa__pairtab;
@@ -99,7 +99,7 @@ typedef struct oa__finder {
         uint32_t len; /* of best */
         int32_t best; /* longest token that ends here, or -1 */
         uint8_t byte;
-    } *nodes;
+    } * nodes;
     size_t n_nodes, cap;
     uint32_t root[256];
     bool reversed; /* texts are read from their end */
@@ -134,7 +134,7 @@ typedef struct oa__pretoken oa__pretoken;
 /* OA_EUNSUPPORTED with the list when no pattern has this name. */
 int oa__pretoken_new(oa__pretoken **out, oa__mem *mem, const char *name);
 void oa__pretoken_free(oa__pretoken *p, oa__mem *mem);
-const char *oa__pretoken_name(const oa__pretoken *p); /* one name for all aliases */
+const char *oa__pretoken_name(const oa__pretoken *p);    /* one name for all aliases */
 bool oa__pretoken_ignores_merges(const oa__pretoken *p); /* a word that is a token stays whole */
 bool oa__pretoken_wants_nfc(const oa__pretoken *p);
 
@@ -142,8 +142,8 @@ bool oa__pretoken_wants_nfc(const oa__pretoken *p);
 typedef struct oa__words {
     const oa__pretoken *pretoken;
     oa__mem *mem;
-    const char *text; /* valid UTF-8 */
-    size_t len, at;   /* in bytes */
+    const char *text;    /* valid UTF-8 */
+    size_t len, at;      /* in bytes */
     const char *classes; /* text itself when it is all ASCII; else one byte per code point */
     char *classes_buf;
     size_t classes_cap;
@@ -161,9 +161,9 @@ void oa__words_end(oa__words *w);
 /* --- vocabulary ------------------------------------------------------------------------------ */
 
 enum {
-    OA__TOKEN_END = 1,   /* ends a generation */
+    OA__TOKEN_END = 1,    /* ends a generation */
     OA__TOKEN_DIRECT = 2, /* a word with the token's text becomes the token */
-    OA__TOKEN_MAPPED = 4 /* BPE: a normal token, all of whose characters stand for bytes */
+    OA__TOKEN_MAPPED = 4  /* BPE: a normal token, all of whose characters stand for bytes */
 };
 
 /* Longest token in bytes that SPM merging can make; longer ones are found as user-defined ones
@@ -174,18 +174,18 @@ struct oa__vocab {
     oa__mem *mem;
     enum oa__vocab_kind kind;
     size_t n_tokens;
-    char *text; /* stored texts, one after another */
-    size_t *text_off; /* (n_tokens + 1) */
-    char *bytes; /* what tokens spell; nothing for control tokens */
-    size_t *bytes_off; /* (n_tokens + 1) */
-    uint8_t *types; /* (n_tokens) enum oa__token_type */
-    uint8_t *flags; /* (n_tokens) */
-    oa__strtab plain; /* texts of normal, user-defined and unused tokens */
-    oa__strtab other; /* of the rest */
-    oa__finder control; /* control and unknown tokens, backwards */
+    char *text;             /* stored texts, one after another */
+    size_t *text_off;       /* (n_tokens + 1) */
+    char *bytes;            /* what tokens spell; nothing for control tokens */
+    size_t *bytes_off;      /* (n_tokens + 1) */
+    uint8_t *types;         /* (n_tokens) enum oa__token_type */
+    uint8_t *flags;         /* (n_tokens) */
+    oa__strtab plain;       /* texts of normal, user-defined and unused tokens */
+    oa__strtab other;       /* of the rest */
+    oa__finder control;     /* control and unknown tokens, backwards */
     oa__finder control_fwd; /* the same, forwards: for guards */
-    oa__finder user; /* user-defined tokens, backwards */
-    int32_t byte_id[256]; /* token of a byte, -1 = none */
+    oa__finder user;        /* user-defined tokens, backwards */
+    int32_t byte_id[256];   /* token of a byte, -1 = none */
     int32_t bos_id, eos_id, eot_id, unk_id;
     bool add_bos, add_eos, add_space_prefix;
     uint64_t memory;
@@ -195,12 +195,12 @@ struct oa__vocab {
     oa__pretoken *pretoken;
     oa__pairtab merges;
     int32_t *merged_id; /* (n_merges) by rank */
-    oa__strtab words; /* by spelled bytes: words that need no merging */
+    oa__strtab words;   /* by spelled bytes: words that need no merging */
 
     /* SPM */
-    uint32_t *rank; /* (n_tokens) by descending score, equal scores equal */
+    uint32_t *rank;   /* (n_tokens) by descending score, equal scores equal */
     size_t token_max; /* longest plain token, at most OA__SPM_TOKEN_MAX */
-    bool cut_words; /* no token has U+2581 behind another character */
+    bool cut_words;   /* no token has U+2581 behind another character */
 };
 
 static inline oa__span oa__vocab_spelled(const oa__vocab *v, int32_t id)
@@ -219,10 +219,10 @@ static inline bool oa__vocab_is_plain(const oa__vocab *v, int32_t id)
 /* One symbol of a long word. */
 typedef struct oa__sym {
     int32_t id;
-    uint32_t start; /* first byte */
+    uint32_t start;      /* first byte */
     uint32_t prev, next; /* UINT32_MAX = none */
-    uint32_t rank; /* of the merge with the next one */
-    int32_t merged; /* what it gives */
+    uint32_t rank;       /* of the merge with the next one */
+    int32_t merged;      /* what it gives */
 } oa__sym;
 
 /* What one call of oa__vocab_encode() needs. */

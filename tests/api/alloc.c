@@ -47,8 +47,10 @@ static void each_allocation(work_fn work)
             assert_non_null(m);
             arm(nth, stay_failed);
             const int rc = work(m);
-            if (rc == OA_ENOMEM) assert_true(oa_error_last()[0] != '\0');
-            else assert_ok(rc);
+            if (rc == OA_ENOMEM)
+                assert_true(oa_error_last()[0] != '\0');
+            else
+                assert_ok(rc);
             n_failed += rc == OA_ENOMEM;
             const bool hit = fail_alloc_hit(&fa);
             if (hit) { /* what is left works once there is memory again */
@@ -119,7 +121,8 @@ static int use_sessions(oa_model *m)
     g.stops = stops;
     g.n_stops = 2;
     g.max_tokens = 4;
-    for (int i = 0; i < 70; i++) ids[i] = 3 * i;
+    for (int i = 0; i < 70; i++)
+        ids[i] = 3 * i;
     TRY(oa_session_new(&s, m, &o));
     TRY(oa_session_append(s, ids, 40));
     TRY(oa_session_fork(&f, s));
@@ -134,8 +137,8 @@ static int use_sessions(oa_model *m)
     TRY(oa_sampler_set(sampler, "repeat_penalty", 1.1));
     TRY(oa_sampler_set_bias(sampler, 5, 1.0f));
     TRY(oa_session_generate(f, sampler, &g, NULL, NULL, NULL));
-    oa_step steps[] = {{s, NULL, ids, 5, 0, 0}, {f, sampler, NULL, 0, 0, 0},
-                       {other, NULL, ids, 50, 0, 0}};
+    oa_step steps[] = {
+        {s, NULL, ids, 5, 0, 0}, {f, sampler, NULL, 0, 0, 0}, {other, NULL, ids, 50, 0, 0}};
     TRY(oa_session_step_many(steps, 3, sizeof *steps));
     for (int i = 0; i < 3; i++) {
         assert_true(steps[i].status == OA_OK || steps[i].status == OA_ENOMEM);

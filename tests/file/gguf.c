@@ -69,7 +69,8 @@ static build right_file(uint32_t version)
     build_tensor(&b, "a.weight", 1, (uint64_t[]){4}, 0, 0);
     build_tensor(&b, "c.weight", 4, (uint64_t[]){2, 1, 3, 1}, 1, 128);
     build_pad(&b, 64);
-    for (int i = 0; i < 128 + 12; i++) build_int(&b, (uint64_t)i, 1);
+    for (int i = 0; i < 128 + 12; i++)
+        build_int(&b, (uint64_t)i, 1);
     return b;
 }
 
@@ -195,9 +196,10 @@ static void test_file_gguf__magic_and_version(void **state)
     expect(&b, OA_OK, NULL);
 }
 
-static const uint64_t absurd[] = {UINT64_MAX,           (uint64_t)1 << 63, ((uint64_t)1 << 63) - 1,
-                                  (uint64_t)1 << 61,    ((uint64_t)1 << 32) + 1,
-                                  ((uint64_t)1 << 32) - 1, 1000000,         0xffffffffffffff00};
+static const uint64_t absurd[] = {
+    UINT64_MAX,        (uint64_t)1 << 63,       ((uint64_t)1 << 63) - 1,
+    (uint64_t)1 << 61, ((uint64_t)1 << 32) + 1, ((uint64_t)1 << 32) - 1,
+    1000000,           0xffffffffffffff00};
 
 /* Counts and lengths that were multiplied into allocations elsewhere (CVE-2024-21825 and others;
  * array length 2^63 in 43 bytes). */
@@ -382,7 +384,8 @@ static void read_all(const oa__gguf *g)
         oa__gguf_strings it;
         size_t n;
         if (oa__gguf_strings_begin(g, oa__gguf_meta_key(g, i), &it, &n) == OA_OK) {
-            while (oa__gguf_strings_next(&it)) oa__str_add(&s, it.text, it.len);
+            while (oa__gguf_strings_next(&it))
+                oa__str_add(&s, it.text, it.len);
         }
     }
     for (size_t i = 0; i < oa__gguf_tensor_count(g); i++) {
@@ -486,7 +489,8 @@ static void test_file_gguf__real_files(void **state)
             oa__gguf_strings it;
             size_t n, seen = 0;
             assert_int_equal(oa__gguf_strings_begin(g, "tokenizer.ggml.tokens", &it, &n), OA_OK);
-            while (oa__gguf_strings_next(&it)) seen++;
+            while (oa__gguf_strings_next(&it))
+                seen++;
             assert_int_equal(seen, n);
             assert_true(n >= 32000);
             oa__gguf_free(g);

@@ -27,7 +27,8 @@ static inline void build_bytes(build *b, const void *p, size_t n)
 static inline void build_int(build *b, uint64_t v, size_t n_bytes)
 {
     uint8_t bytes[8];
-    for (size_t i = 0; i < n_bytes; i++) bytes[i] = (uint8_t)(v >> (8 * i));
+    for (size_t i = 0; i < n_bytes; i++)
+        bytes[i] = (uint8_t)(v >> (8 * i));
     build_bytes(b, bytes, n_bytes);
 }
 
@@ -71,14 +72,16 @@ static inline void build_tensor(build *b, const char *name, uint32_t n_dims, con
 {
     build_str(b, name);
     build_int(b, n_dims, 4);
-    for (uint32_t i = 0; i < n_dims; i++) build_int(b, dims[i], 8);
+    for (uint32_t i = 0; i < n_dims; i++)
+        build_int(b, dims[i], 8);
     build_int(b, type, 4);
     build_int(b, offset, 8);
 }
 
 static inline void build_pad(build *b, size_t alignment)
 {
-    while (b->len % alignment != 0) build_int(b, 0, 1);
+    while (b->len % alignment != 0)
+        build_int(b, 0, 1);
 }
 
 #endif

@@ -25,7 +25,8 @@ static void read_all(const oa__gguf *g, oa__mem *mem)
         oa__gguf_bool(g, key, &flag);
         if (oa__gguf_str(g, key, &str, &n) == OA_OK) sum = oa__fnv1a(sum, str, n);
         if (oa__gguf_strings_begin(g, key, &it, &n) == OA_OK) {
-            while (oa__gguf_strings_next(&it)) sum = oa__fnv1a(sum, it.text, it.len);
+            while (oa__gguf_strings_next(&it))
+                sum = oa__fnv1a(sum, it.text, it.len);
         }
     }
     for (size_t i = 0; i < oa__gguf_tensor_count(g); i++) {

@@ -71,7 +71,8 @@ static void sequence_new(sequence *s, const oa_model *m, uint32_t kv_type)
 
 static void sequence_free(sequence *s)
 {
-    for (int i = 0; i < N_PAGES; i++) oa__free(NULL, s->pages[i]);
+    for (int i = 0; i < N_PAGES; i++)
+        oa__free(NULL, s->pages[i]);
     oa__free(NULL, s->logits);
 }
 
@@ -153,7 +154,8 @@ static void test_golden_forward__among_strangers(void **state)
     oa__work *work;
     oa__row rows[N_SEQS * 16];
     make_ids(m);
-    for (int i = 0; i < N_SEQS; i++) sequence_new(&s[i], m, OA_KV_F16);
+    for (int i = 0; i < N_SEQS; i++)
+        sequence_new(&s[i], m, OA_KV_F16);
     assert_int_equal(oa__work_new(&work, m, N_SEQS * 16, N_SEQS * 16), OA_OK);
     for (int pass = 0; at[0] < N_IDS; pass++) {
         size_t n = 0;
@@ -169,7 +171,8 @@ static void test_golden_forward__among_strangers(void **state)
     }
     if (!verbose) assert_true(hash(&s[0], m) == frozen[OA_KV_F16]);
     oa__work_free(work);
-    for (int i = 0; i < N_SEQS; i++) sequence_free(&s[i]);
+    for (int i = 0; i < N_SEQS; i++)
+        sequence_free(&s[i]);
     oa_model_free(m);
 }
 
@@ -203,7 +206,8 @@ static void test_golden_forward__few_logits(void **state)
                             n_vocab * sizeof(float));
     }
     /* No logits at all: the pages are the same. */
-    for (size_t i = 0; i < N_IDS; i++) rows[i].logits = NULL;
+    for (size_t i = 0; i < N_IDS; i++)
+        rows[i].logits = NULL;
     assert_int_equal(oa__model_forward(m, work, OA_KV_F16, rows, N_IDS, NULL, NULL), OA_OK);
     for (int i = 0; i < N_PAGES; i++) {
         assert_memory_equal(few.pages[i], all.pages[i], oa__model_page_size(m, OA_KV_F16));

@@ -29,7 +29,8 @@ static uint32_t kv_type;
 static int32_t ids[N], strangers[N_MANY][N];
 static char name[128]; /* of the way, for messages */
 
-/* --- models ------------------------------------------------------------------------------------ */
+/* --- models ------------------------------------------------------------------------------------
+ */
 
 static void open_model(uint32_t cpu, uint32_t n_threads)
 {
@@ -45,7 +46,8 @@ static void open_model(uint32_t cpu, uint32_t n_threads)
     if (rc == OA_EUNSUPPORTED && cpu != OA_CPU_BEST) test_skip("%s", oa_error_last());
     if (rc == OA_ENOTFOUND && smollm2) test_skip("%s: %s", SMOLLM2, oa_error_last());
     assert_ok(rc);
-    for (size_t i = 0; i < N_MANY; i++) tiny_ids(model, 50 + i, strangers[i], N);
+    for (size_t i = 0; i < N_MANY; i++)
+        tiny_ids(model, 50 + i, strangers[i], N);
     if (!smollm2) {
         tiny_ids(model, 1, ids, N);
         return;
@@ -70,7 +72,8 @@ static oa_session *new_session(uint32_t flags)
     return s;
 }
 
-/* --- the number -------------------------------------------------------------------------------- */
+/* --- the number --------------------------------------------------------------------------------
+ */
 
 static uint64_t add_logits(uint64_t h, oa_session *s)
 {
@@ -100,7 +103,8 @@ static void answer(oa_session *s)
     expect(h);
 }
 
-/* --- the ways ---------------------------------------------------------------------------------- */
+/* --- the ways ----------------------------------------------------------------------------------
+ */
 
 static void in_chunks(size_t n_chunk)
 {
@@ -137,7 +141,8 @@ static void in_a_batch(size_t n)
     }
     assert_ok(oa_session_append(mine->session, &mine->id, 1));
     h = add_logits(h, mine->session);
-    for (size_t i = 0; i < n; i++) oa_session_free(st[i].session);
+    for (size_t i = 0; i < n; i++)
+        oa_session_free(st[i].session);
     expect(h);
 }
 
@@ -221,7 +226,8 @@ static void check(uint32_t cpu, uint32_t n_threads)
 
 static void check_tier(uint32_t cpu)
 {
-    for (uint32_t n_threads = 1; n_threads <= 3; n_threads++) check(cpu, n_threads);
+    for (uint32_t n_threads = 1; n_threads <= 3; n_threads++)
+        check(cpu, n_threads);
 }
 
 static void test_golden_session__best(void **state)

@@ -95,8 +95,8 @@ static void report(const oa__kern *const *tiers, size_t n_tiers, const char *nam
         j->k = tiers[t];
         const double min = measure(fn, j, &median);
         if (t == 0) c = min;
-        printf("%-22s %-11s %10.0f ns min %10.0f median %7.1f x C %9.2f %s\n", name,
-               tiers[t]->name, min, median, c / min, work / min, unit);
+        printf("%-22s %-11s %10.0f ns min %10.0f median %7.1f x C %9.2f %s\n", name, tiers[t]->name,
+               min, median, c / min, work / min, unit);
         fflush(stdout);
     }
 }

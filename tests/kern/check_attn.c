@@ -55,8 +55,8 @@ void check_kv_store(check *c)
 typedef struct attn_case {
     size_t d, n_q, n_pages;
     bool f32;
-    int valid;    /* 0 all, 1 causal, 2 random, some none */
-    float scale;  /* of the queries */
+    int valid;   /* 0 all, 1 causal, 2 random, some none */
+    float scale; /* of the queries */
 } attn_case;
 
 static double page_at(const void *page, size_t i, bool f32)
@@ -99,15 +99,15 @@ static void attn_exact(check *c, const attn_case *m, const buf *kp, const buf *v
             double sum = 0, abs_sum = 0;
             for (size_t j = 0; j < n_keys; j++) {
                 if (s[j] == -INFINITY) continue;
-                const double v = exp(s[j] - top) *
-                                 page_at((uint8_t *)vp->p + j / 32 * page, j % 32 * m->d + i,
-                                         m->f32);
+                const double v = exp(s[j] - top) * page_at((uint8_t *)vp->p + j / 32 * page,
+                                                           j % 32 * m->d + i, m->f32);
                 sum += v;
                 abs_sum += fabs(v);
             }
             near(c, "o / l", t * m->d + i, (double)o[t * m->d + i] / ml[2 * t + 1], sum / l,
-                 (abs_sum / l) * (4 * off + (2 * (double)n_keys + 10 * (double)m->n_pages + 8) *
-                                                UNIT) + 1e-30);
+                 (abs_sum / l) *
+                         (4 * off + (2 * (double)n_keys + 10 * (double)m->n_pages + 8) * UNIT) +
+                     1e-30);
         }
     }
     free(s);
@@ -174,8 +174,7 @@ static void attn_case_run(check *c, const attn_case *m)
         fail(c, "an input was changed");
     same_bufs(c, "o", &o[1], &o[0], true);
     same_bufs(c, "ml", &ml[1], &ml[0], true);
-    if (c->k == c->c)
-        attn_exact(c, m, &kp, &vp, q.p, n_valid, o[1].p, ml[1].p);
+    if (c->k == c->c) attn_exact(c, m, &kp, &vp, q.p, n_valid, o[1].p, ml[1].p);
     buf_free(&kp);
     buf_free(&vp);
     buf_free(&q);
@@ -195,8 +194,8 @@ void check_attn_page(check *c)
             attn_case_run(c, &(attn_case){ds[i], n_qs[j], 1 + (i + j) % 3, (i + j) % 2,
                                           (int)((i + 2 * j) % 3), j % 5 == 0 ? 8 : 0.5f});
     attn_case_run(c, &(attn_case){512, 3, 2, false, 2, 1});
-    attn_case_run(c, &(attn_case){64, 9, 2, true, 1, 0});     /* all scores equal */
-    attn_case_run(c, &(attn_case){64, 9, 3, false, 0, 300});  /* one key takes all */
+    attn_case_run(c, &(attn_case){64, 9, 2, true, 1, 0});    /* all scores equal */
+    attn_case_run(c, &(attn_case){64, 9, 3, false, 0, 300}); /* one key takes all */
 }
 
 void check_attn_end(check *c)

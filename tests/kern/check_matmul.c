@@ -67,8 +67,11 @@ void check_quantize(check *c)
             same_bufs(c, "isum", &got.isum, &want.isum, false);
             same_bufs(c, "isum16", &got.isum16, &want.isum16, false);
             for (size_t t = 0; t < n_tokens; t++) {
-                const oa__acts row = {k, got.a.q + t * k, got.a.d + t * k / 32,
-                                      got.a.ds + t * k / 32, got.a.isum + t * k / 32,
+                const oa__acts row = {k,
+                                      got.a.q + t * k,
+                                      got.a.d + t * k / 32,
+                                      got.a.ds + t * k / 32,
+                                      got.a.isum + t * k / 32,
                                       got.a.isum16 + t * k / 16};
                 quantize_exact(c, &row, (const float *)x.p + t * stride, k);
             }
@@ -170,7 +173,10 @@ static void set_quants(uint32_t type, uint8_t *row, size_t k, int pattern)
     const size_t end = type == OA__Q6_K || type == OA__Q3_K || type == OA__Q2_K ? 80 : s->size;
     if (pattern == 0 || s->sub == 0) return;
     for (size_t b = 0; b < k / s->block; b++)
-        memset(row + b * s->size + first, pattern == 1 ? 0xff : pattern == 2 ? 0 : 0x80,
+        memset(row + b * s->size + first,
+               pattern == 1   ? 0xff
+               : pattern == 2 ? 0
+                              : 0x80,
                end - first);
     if (type == OA__Q5_0 || type == OA__Q5_1)
         for (size_t b = 0; b < k / s->block; b++) { /* scales lie under what was set */
@@ -259,13 +265,21 @@ void check_matmul(check *c)
         const size_t block = oa__kern_shape(type)->block;
         const size_t unit = block == 1 ? 1 : block;
         for (size_t t = 0; t < sizeof n_tokens / sizeof n_tokens[0]; t++) {
-            const mm_case m = {type, 16 + 16 * (t % 3) + t % 2 * 5, unit * (block == 1 ? 37 : 1 + t % 3),
-                               n_tokens[t], 0, 0, t % 2 == 1};
+            const mm_case m = {type,
+                               16 + 16 * (t % 3) + t % 2 * 5,
+                               unit * (block == 1 ? 37 : 1 + t % 3),
+                               n_tokens[t],
+                               0,
+                               0,
+                               t % 2 == 1};
             matmul_case(c, &m);
         }
         for (int x = 0; x < 4; x++)
             for (int w = 0; w < 4; w++)
-                matmul_case(c, &(mm_case){type, 19, block == 1 ? 33 : block == 32 ? 288 : 512,
+                matmul_case(c, &(mm_case){type, 19,
+                                          block == 1    ? 33
+                                          : block == 32 ? 288
+                                                        : 512,
                                           x == 0 ? 1 : 5, x, w, false});
         /* one row; many groups with one token; more tokens than a panel keeps */
         matmul_case(c, &(mm_case){type, 1, unit, 1, 0, 0, false});

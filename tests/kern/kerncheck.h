@@ -23,15 +23,15 @@ typedef struct buf {
 buf buf_new(size_t size, size_t align); /* filled with 0xa5 */
 void buf_free(buf *b);
 void buf_fill(buf *b);
-void buf_save(buf *b);          /* remember everything, the zone too */
-bool buf_same(const buf *b);    /* nothing has changed since buf_save() */
+void buf_save(buf *b);       /* remember everything, the zone too */
+bool buf_same(const buf *b); /* nothing has changed since buf_save() */
 
 typedef struct check {
-    const char *what; /* op and case, for messages */
+    const char *what;  /* op and case, for messages */
     const oa__kern *k; /* under test; the C table itself is held to the double reference only */
     const oa__kern *c; /* the C table */
     test_random r;
-    bool quiet;        /* an attack: failing is expected */
+    bool quiet; /* an attack: failing is expected */
     int failed;
     double worst; /* error over bound against exact arithmetic */
 } check;

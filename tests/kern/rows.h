@@ -37,9 +37,9 @@ static inline void test_fill_row(uint32_t type, uint8_t *row, size_t n, test_ran
     static const struct {
         uint32_t type;
         uint16_t at[2];
-    } halves[] = {{OA__Q4_0, {0, 0}},    {OA__Q4_1, {0, 2}},   {OA__Q5_0, {0, 0}},
-                  {OA__Q5_1, {0, 2}},    {OA__Q8_0, {0, 0}},   {OA__Q2_K, {80, 82}},
-                  {OA__Q3_K, {108, 108}}, {OA__Q4_K, {0, 2}},  {OA__Q5_K, {0, 2}},
+    } halves[] = {{OA__Q4_0, {0, 0}},     {OA__Q4_1, {0, 2}}, {OA__Q5_0, {0, 0}},
+                  {OA__Q5_1, {0, 2}},     {OA__Q8_0, {0, 0}}, {OA__Q2_K, {80, 82}},
+                  {OA__Q3_K, {108, 108}}, {OA__Q4_K, {0, 2}}, {OA__Q5_K, {0, 2}},
                   {OA__Q6_K, {208, 208}}, {OA__F16, {0, 0}}};
     const oa__type_shape *s = oa__kern_shape(type);
     for (size_t b = 0; b < n / s->block; b++, row += s->size) {
@@ -55,8 +55,7 @@ static inline void test_fill_row(uint32_t type, uint8_t *row, size_t n, test_ran
         for (size_t h = 0; h < sizeof halves / sizeof halves[0]; h++)
             for (size_t i = 0; halves[h].type == type && i < 2; i++) {
                 const uint64_t bits = test_u64(r);
-                const uint16_t half =
-                    (uint16_t)((bits & 0x83ffu) | (6u + (bits >> 20) % 4) << 10);
+                const uint16_t half = (uint16_t)((bits & 0x83ffu) | (6u + (bits >> 20) % 4) << 10);
                 row[halves[h].at[i]] = (uint8_t)half;
                 row[halves[h].at[i] + 1] = (uint8_t)(half >> 8);
             }

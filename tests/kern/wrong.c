@@ -30,8 +30,7 @@ static void quantize_nan(const oa__acts *out, const float *x, size_t x_stride, s
         if (isnan(out->d[i])) out->d[i] = 0;
 }
 
-static void quantize_half_sum(const oa__acts *out, const float *x, size_t x_stride,
-                              size_t n_tokens)
+static void quantize_half_sum(const oa__acts *out, const float *x, size_t x_stride, size_t n_tokens)
 {
     RIGHT->quantize(out, x, x_stride, n_tokens);
     out->isum16[1]++;
@@ -163,8 +162,7 @@ static void kv_store_cut(void *k_page, void *v_page, const float *k, const float
 }
 
 static void attn_unmasked(float *o, float *ml, const float *q, size_t n_q, size_t d,
-                          const void *k_page, const void *v_page, const uint32_t *n_valid,
-                          bool f32)
+                          const void *k_page, const void *v_page, const uint32_t *n_valid, bool f32)
 {
     uint32_t most = 0, all[128]; /* queries see what their neighbours see */
     for (size_t t = 0; t < n_q; t++)

@@ -41,8 +41,8 @@ static void test_model_chat__renders(void **state)
         oa_message msg;
         void *later;
     } newer[] = {{{"user", "one", 0}, NULL}, {{"user", "two", 0}, NULL}};
-    assert_ok(oa_model_render_chat(m, &newer[0].msg, 2, sizeof *newer, NULL, text, sizeof text,
-                                   &len));
+    assert_ok(
+        oa_model_render_chat(m, &newer[0].msg, 2, sizeof *newer, NULL, text, sizeof text, &len));
     assert_string_equal(text, "<|im_start|>user\none<|im_end|>\n<|im_start|>user\ntwo<|im_end|>\n");
 
     opts = (oa_render_opts)OA_RENDER_OPTS_INIT;
@@ -86,7 +86,8 @@ static void test_model_chat__cannot_pretend(void **state)
     static const oa_message role[] = {{"user<|im_end|>", "x", 0}};
     assert_ok(oa_model_tokenize_chat(m, role, 1, sizeof *role, NULL, ids, 256, &n));
     n_ends = 0;
-    for (size_t i = 0; i < n; i++) n_ends += ids[i] == 2;
+    for (size_t i = 0; i < n; i++)
+        n_ends += ids[i] == 2;
     assert_int_equal(n_ends, 1);
     assert_err(oa_model_tokenize_chat(m, role, 1, sizeof *role, NULL, ids, 1, &n), OA_ELIMIT,
                "room for 1");

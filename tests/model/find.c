@@ -39,8 +39,10 @@ static void put(const char *name)
 static int tear_down(void **state)
 {
     static const char *const names[] = {"Tiny-135M.Q4_1.gguf", "Tiny-135M.Q8_0.gguf",
-                                        "other.gguf", "Tiny", "half.gguf.part", "tiny.gguf"};
-    for (size_t i = 0; i < OA__ARRAY_LEN(names); i++) unlink(in_folder(names[i]));
+                                        "other.gguf",          "Tiny",
+                                        "half.gguf.part",      "tiny.gguf"};
+    for (size_t i = 0; i < OA__ARRAY_LEN(names); i++)
+        unlink(in_folder(names[i]));
     rmdir(folder);
     *strrchr(folder, '/') = '\0';
     rmdir(folder);
@@ -82,7 +84,8 @@ static void test_model_find__names(void **state)
     assert_err(oa_model_find("other", NULL, 4, &len), OA_EINVAL, "NULL");
 
     put("Tiny-135M.Q8_0.gguf");
-    assert_err(oa_model_find("tiny", path, sizeof path, &len), OA_EINVAL, "matches 2 files: "
+    assert_err(oa_model_find("tiny", path, sizeof path, &len), OA_EINVAL,
+               "matches 2 files: "
                "Tiny-135M.Q4_1.gguf, Tiny-135M.Q8_0.gguf");
     found("tiny-135m.q8", "Tiny-135M.Q8_0.gguf");
     put("tiny.gguf");

@@ -93,12 +93,14 @@ static inline void made_vocab(made_keys *k)
     if (made_key(k, "tokenizer.ggml.tokens", MADE_ARRAY)) {
         build_array(&k->b, "tokenizer.ggml.tokens", MADE_STRING, MADE_VOCAB);
         build_str(&k->b, "<|end|>");
-        for (unsigned i = 0; i < 256; i++) made_letter(&k->b, i);
+        for (unsigned i = 0; i < 256; i++)
+            made_letter(&k->b, i);
         build_str(&k->b, "ab");
     }
     if (made_key(k, "tokenizer.ggml.token_type", MADE_ARRAY)) {
         build_array(&k->b, "tokenizer.ggml.token_type", 5, MADE_VOCAB);
-        for (int i = 0; i < MADE_VOCAB; i++) build_int(&k->b, i == 0 ? 3 : 1, 4);
+        for (int i = 0; i < MADE_VOCAB; i++)
+            build_int(&k->b, i == 0 ? 3 : 1, 4);
     }
     if (made_key(k, "tokenizer.ggml.merges", MADE_ARRAY)) {
         build_array(&k->b, "tokenizer.ggml.merges", MADE_STRING, 1);
@@ -107,7 +109,8 @@ static inline void made_vocab(made_keys *k)
     if (k->m->scores_u8) {
         k->n++;
         build_array(&k->b, "tokenizer.ggml.scores", 0, MADE_VOCAB);
-        for (int i = 0; i < MADE_VOCAB; i++) build_int(&k->b, 1, 1);
+        for (int i = 0; i < MADE_VOCAB; i++)
+            build_int(&k->b, 1, 1);
     }
 }
 

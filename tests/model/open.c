@@ -60,8 +60,8 @@ static void test_model_open__tiny(void **state)
     assert_ok(oa_model_get_meta_key(m, 0, &key));
     assert_string_equal(key, "general.architecture");
     assert_err(oa_model_get_meta_key(m, n, &key), OA_EINVAL, "metadata entry");
-    assert_ok(oa_model_copy_meta(m, "llama.attention.layer_norm_rms_epsilon", text, sizeof text,
-                                 &len));
+    assert_ok(
+        oa_model_copy_meta(m, "llama.attention.layer_norm_rms_epsilon", text, sizeof text, &len));
     assert_string_equal(text, "1e-05");
     assert_ok(oa_model_copy_meta(m, "tokenizer.ggml.tokens", text, sizeof text, NULL));
     assert_string_equal(text, "[str x 391]");
@@ -210,12 +210,15 @@ static void expect(const made *what, int code, const char *text)
 static void test_model_open__wrong_keys(void **state)
 {
     expect(NULL, OA_OK, NULL);
-    static const char *const needed[] = {
-        "general.architecture",           "llama.block_count",
-        "llama.context_length",           "llama.embedding_length",
-        "llama.feed_forward_length",      "llama.attention.head_count",
-        "llama.attention.layer_norm_rms_epsilon", "tokenizer.ggml.model",
-        "tokenizer.ggml.tokens"};
+    static const char *const needed[] = {"general.architecture",
+                                         "llama.block_count",
+                                         "llama.context_length",
+                                         "llama.embedding_length",
+                                         "llama.feed_forward_length",
+                                         "llama.attention.head_count",
+                                         "llama.attention.layer_norm_rms_epsilon",
+                                         "tokenizer.ggml.model",
+                                         "tokenizer.ggml.tokens"};
     for (size_t i = 0; i < OA__ARRAY_LEN(needed); i++) {
         const char *suffix = strrchr(needed[i], '.');
         build b = made_model(&(made){.skip_key = needed[i]});
@@ -268,9 +271,9 @@ static void test_model_open__wrong_keys(void **state)
 static void test_model_open__wrong_tensors(void **state)
 {
     static const char *const names[] = {
-        "token_embd.weight",        "output_norm.weight",     "blk.0.attn_norm.weight",
-        "blk.0.attn_q.weight",      "blk.0.attn_k.weight",    "blk.0.attn_v.weight",
-        "blk.0.attn_output.weight", "blk.0.ffn_norm.weight",  "blk.0.ffn_gate.weight",
+        "token_embd.weight",        "output_norm.weight",    "blk.0.attn_norm.weight",
+        "blk.0.attn_q.weight",      "blk.0.attn_k.weight",   "blk.0.attn_v.weight",
+        "blk.0.attn_output.weight", "blk.0.ffn_norm.weight", "blk.0.ffn_gate.weight",
         "blk.0.ffn_up.weight",      "blk.0.ffn_down.weight"};
     for (size_t i = 0; i < OA__ARRAY_LEN(names); i++) {
         char text[80];
@@ -494,7 +497,8 @@ static void test_model_open__forward_arguments(void **state)
     assert_ok(oa__work_new(&w, m, 4, 1));
     void *page = oa__alloc(NULL, oa__model_page_size(m, OA_KV_F16));
     oa__row rows[5] = {{0}};
-    for (int i = 0; i < 5; i++) rows[i] = (oa__row){i, (uint32_t)i, &page, NULL};
+    for (int i = 0; i < 5; i++)
+        rows[i] = (oa__row){i, (uint32_t)i, &page, NULL};
     assert_ok(oa__model_forward(m, w, OA_KV_F16, rows, 4, NULL, NULL));
     assert_ok(oa__model_forward(m, w, OA_KV_F16, rows, 0, NULL, NULL));
     assert_err(oa__model_forward(m, w, OA_KV_F16, rows, 5, NULL, NULL), OA_EINTERNAL, "5 rows");
@@ -523,7 +527,8 @@ static void test_model_open__page_copy(void **state)
         const size_t size = oa__model_page_size(m, kv_type);
         const size_t e = kv_type == OA_KV_F32 ? 4 : 2, d = 32;
         uint8_t *from = oa__alloc(NULL, size), *to = oa__alloc(NULL, size);
-        for (size_t i = 0; i < size; i++) from[i] = (uint8_t)(1 + i % 251);
+        for (size_t i = 0; i < size; i++)
+            from[i] = (uint8_t)(1 + i % 251);
         oa__model_page_copy(m, kv_type, to, from, 5);
         for (size_t i = 0; i < size; i++) {
             const size_t half = i / (d * 32 * e), elem = i % (d * 32 * e) / e;

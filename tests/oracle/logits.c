@@ -63,7 +63,8 @@ int main(int argc, char **argv)
     fprintf(stderr, "%zu tokens in %.3f s\n", n_ids, (double)(oa__clock_ns() - begin) * 1e-9);
     if (fclose(out) != 0) return 1;
     oa__work_free(work);
-    for (size_t i = 0; i < n_pages; i++) oa__free(NULL, pages[i]);
+    for (size_t i = 0; i < n_pages; i++)
+        oa__free(NULL, pages[i]);
     free(pages);
     free(rows);
     free(logits);

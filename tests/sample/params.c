@@ -138,8 +138,14 @@ static void test_sample_params__text(void **state)
     assert_int_equal(oa_sampler_set_text(s, "order", "top_k; temperature"), OA_OK);
     check_text(s, "order", "top_k; temperature");
     assert_int_equal(s->n_order, 2);
-    const char *const bad_order[] = {"top_k;top_k", "topk", "top_k;;min_p", ";", " ", "top_k,min_p",
-                                     "temperature;bias;temperature", "TOP_K"};
+    const char *const bad_order[] = {"top_k;top_k",
+                                     "topk",
+                                     "top_k;;min_p",
+                                     ";",
+                                     " ",
+                                     "top_k,min_p",
+                                     "temperature;bias;temperature",
+                                     "TOP_K"};
     for (size_t i = 0; i < sizeof bad_order / sizeof *bad_order; i++) {
         assert_int_equal(oa_sampler_set_text(s, "order", bad_order[i]), OA_EINVAL);
         check_text(s, "order", "top_k; temperature");

@@ -29,7 +29,8 @@ static oa_sampler *fresh(const char *order, double seed)
 
 static void some_logits(float logits[N])
 {
-    for (int i = 0; i < N; i++) logits[i] = (float)((i * 37 % N) / 8.0);
+    for (int i = 0; i < N; i++)
+        logits[i] = (float)((i * 37 % N) / 8.0);
 }
 
 static int32_t pick(oa_sampler *s, const float *logits)
@@ -55,12 +56,14 @@ static void test_sample_sampler__distribution(void **state)
         for (int i = 0; i < N; i++) {
             p[i] = exp(logits[i] / (o ? 0.8 : 1));
             int rank = 0;
-            for (int j = 0; j < N; j++) rank += logits[j] > logits[i];
+            for (int j = 0; j < N; j++)
+                rank += logits[j] > logits[i];
             if (o == 2 && rank >= 7) p[i] = 0;
             sum += p[i];
         }
         int count[N] = {0};
-        for (int i = 0; i < DRAWS; i++) count[pick(s, logits)]++;
+        for (int i = 0; i < DRAWS; i++)
+            count[pick(s, logits)]++;
         for (int i = 0; i < N; i++) {
             double q = p[i] / sum, want = DRAWS * q;
             assert_true(fabs(count[i] - want) <= 5 * sqrt(want * (1 - q)) + 1e-9);
@@ -74,7 +77,8 @@ static void test_sample_sampler__xtc_chance(void **state)
 {
     (void)state;
     float logits[N];
-    for (int i = 0; i < N; i++) logits[i] = -INFINITY;
+    for (int i = 0; i < N; i++)
+        logits[i] = -INFINITY;
     logits[3] = 1, logits[4] = 0.9f, logits[5] = 0.8f;
     oa_sampler *s = fresh("xtc;temperature", 1);
     assert_int_equal(oa_sampler_set(s, "xtc_probability", 0.3), OA_OK);
@@ -136,7 +140,8 @@ static void test_sample_sampler__seeds(void **state)
     /* Setting the seed begins anew. */
     assert_int_equal(oa_sampler_set(a, "seed", 1), OA_OK);
     assert_int_equal(oa_sampler_set(b, "seed", 1), OA_OK);
-    for (int i = 0; i < 50; i++) assert_int_equal(pick(a, logits), pick(b, logits));
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(pick(a, logits), pick(b, logits));
     oa_sampler_free(a);
     oa_sampler_free(b);
     oa_sampler_free(c);
@@ -149,9 +154,8 @@ static void configure(oa_sampler *s)
     assert_int_equal(oa_sampler_set(s, "repeat_penalty", 1.3), OA_OK);
     assert_int_equal(oa_sampler_set(s, "dry_multiplier", 0.7), OA_OK);
     assert_int_equal(oa_sampler_set_text(s, "dry_breakers", "4 9"), OA_OK);
-    assert_int_equal(oa_sampler_set_text(
-                         s, "order", "dry;bias;penalties;top_p;temperature;min_p;xtc"),
-                     OA_OK);
+    assert_int_equal(
+        oa_sampler_set_text(s, "order", "dry;bias;penalties;top_p;temperature;min_p;xtc"), OA_OK);
     for (int32_t i = 0; i < 40; i++)
         assert_int_equal(oa_sampler_set_bias(s, i * 11, (float)i / 10), OA_OK);
 }
@@ -164,7 +168,8 @@ static void test_sample_sampler__fork(void **state)
     some_logits(logits);
     oa_sampler *a = fresh(NULL, -1), *b = NULL;
     configure(a);
-    for (int i = 0; i < 30; i++) assert_int_equal(oa_sampler_accept(a, pick(a, logits)), OA_OK);
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(oa_sampler_accept(a, pick(a, logits)), OA_OK);
     assert_int_equal(oa_sampler_fork(&b, a), OA_OK);
     char text[2][100];
     assert_int_equal(oa_sampler_copy_text(b, "dry_breakers", text[0], 100, NULL), OA_OK);
@@ -180,7 +185,8 @@ static void test_sample_sampler__fork(void **state)
     }
     assert_int_equal(oa_sampler_set_bias(a, 3, -INFINITY), OA_OK);
     oa_sampler_free(a);
-    for (int i = 0; i < 10; i++) pick(b, logits);
+    for (int i = 0; i < 10; i++)
+        pick(b, logits);
     oa_sampler_free(b);
     assert_int_equal(oa_sampler_fork(NULL, NULL), OA_EINVAL);
     assert_int_equal(oa_sampler_fork(&b, NULL), OA_EINVAL);
@@ -271,10 +277,13 @@ static void test_sample_sampler__garbage(void **state)
             assert_int_equal(oa_sampler_set(t, "dry_base", 100), OA_OK);
             assert_int_equal(oa_sampler_set(t, "repeat_penalty", 100), OA_OK);
             assert_int_equal(oa_sampler_set(t, p.key, end ? p.max_value : p.min_value), OA_OK);
-            for (int j = 0; j < 2000; j++) assert_int_equal(oa_sampler_accept(t, j % 2), OA_OK);
+            for (int j = 0; j < 2000; j++)
+                assert_int_equal(oa_sampler_accept(t, j % 2), OA_OK);
             assert_int_equal(oa_sampler_accept(t, INT32_MAX), OA_OK);
-            for (int j = 0; j < 20; j++) assert_int_equal(oa_sampler_accept(t, 0), OA_OK);
-            for (int j = 0; j < 5; j++) pick(t, logits);
+            for (int j = 0; j < 20; j++)
+                assert_int_equal(oa_sampler_accept(t, 0), OA_OK);
+            for (int j = 0; j < 5; j++)
+                pick(t, logits);
             oa_sampler_free(t);
         }
     }
@@ -297,8 +306,10 @@ static int script(const oa_allocator *allocator)
     OA__TRY_GOTO(oa_sampler_set(s, "dry_multiplier", 1));
     OA__TRY_GOTO(oa_sampler_set_text(s, "dry_breakers", "3 4"));
     OA__TRY_GOTO(oa_sampler_set_text(s, "order", "xtc;dry;penalties;bias;temperature"));
-    for (int32_t i = 0; i < 20; i++) OA__TRY_GOTO(oa_sampler_set_bias(s, i, 1));
-    for (int32_t i = 0; i < 40; i++) OA__TRY_GOTO(oa_sampler_accept(s, i % 5 + 10));
+    for (int32_t i = 0; i < 20; i++)
+        OA__TRY_GOTO(oa_sampler_set_bias(s, i, 1));
+    for (int32_t i = 0; i < 40; i++)
+        OA__TRY_GOTO(oa_sampler_accept(s, i % 5 + 10));
     OA__TRY_GOTO(oa_sampler_set(s, "xtc_probability", 0.5));
     int32_t id = -1;
     OA__TRY_GOTO(oa_sampler_pick(s, logits, N, &id));

@@ -88,7 +88,8 @@ static void probabilities(const struct ref *f, long double p[MAX_N])
         p[i] = f->alive[i] ? expl(f->v[i] - max) : 0;
         sum += p[i];
     }
-    for (size_t i = 0; i < f->n; i++) p[i] /= sum;
+    for (size_t i = 0; i < f->n; i++)
+        p[i] /= sum;
 }
 
 static int close_to(long double a, long double b)
@@ -101,10 +102,12 @@ static void ref_top_k(struct ref *f, double k)
     int drop[MAX_N] = {0};
     for (size_t i = 0; i < f->n && k > 0; i++) {
         size_t rank = 0;
-        for (size_t j = 0; j < f->n; j++) rank += f->alive[j] && comes_before(f, j, i);
+        for (size_t j = 0; j < f->n; j++)
+            rank += f->alive[j] && comes_before(f, j, i);
         drop[i] = (double)rank >= k;
     }
-    for (size_t i = 0; i < f->n; i++) f->alive[i] &= !drop[i];
+    for (size_t i = 0; i < f->n; i++)
+        f->alive[i] &= !drop[i];
 }
 
 /* A token stays when what comes before it, in the order of `score` (smaller first), is not yet
@@ -125,7 +128,8 @@ static void ref_mass(struct ref *f, const long double p[MAX_N], const long doubl
         if (f->alive[i] && fabsl(mass - (long double)want) < 1e-12L) f->unsure = 1;
         drop[i] = rank > 0 && mass >= (long double)want;
     }
-    for (size_t i = 0; i < f->n; i++) f->alive[i] &= !drop[i];
+    for (size_t i = 0; i < f->n; i++)
+        f->alive[i] &= !drop[i];
 }
 
 static void ref_top_p(struct ref *f, double want)
@@ -133,7 +137,8 @@ static void ref_top_p(struct ref *f, double want)
     if (want >= 1) return;
     long double p[MAX_N], score[MAX_N];
     probabilities(f, p);
-    for (size_t i = 0; i < f->n; i++) score[i] = -f->v[i] * 1e6L; /* far apart unless equal */
+    for (size_t i = 0; i < f->n; i++)
+        score[i] = -f->v[i] * 1e6L; /* far apart unless equal */
     ref_mass(f, p, score, want);
 }
 
@@ -144,7 +149,8 @@ static void ref_typical(struct ref *f, double want)
     probabilities(f, p);
     for (size_t i = 0; i < f->n; i++)
         if (p[i] > 0) entropy += p[i] * -logl(p[i]);
-    for (size_t i = 0; i < f->n; i++) score[i] = p[i] > 0 ? fabsl(-logl(p[i]) - entropy) : 1e9L;
+    for (size_t i = 0; i < f->n; i++)
+        score[i] = p[i] > 0 ? fabsl(-logl(p[i]) - entropy) : 1e9L;
     for (size_t i = 0; i < f->n; i++) /* equal logits have equal scores, whatever logl rounds to */
         for (size_t j = 0; j < i; j++)
             if (f->alive[i] && f->alive[j] && f->v[i] == f->v[j]) score[i] = score[j];
@@ -183,7 +189,8 @@ static void ref_xtc(struct ref *f, double threshold)
 
 static void ref_temperature(struct ref *f, double t)
 {
-    for (size_t i = 0; i < f->n; i++) f->v[i] = (long double)((double)f->v[i] / t);
+    for (size_t i = 0; i < f->n; i++)
+        f->v[i] = (long double)((double)f->v[i] / t);
 }
 
 static void ref_penalties(struct ref *f, const oa_sampler *s)
@@ -213,20 +220,22 @@ static void ref_dry(struct ref *f, const oa_sampler *s, const int32_t *breakers,
     for (size_t id = 0; id < f->n; id++) {
         size_t longest = 0;
         int is_breaker = 0;
-        for (size_t b = 0; b < n_breakers; b++) is_breaker |= breakers[b] == (int32_t)id;
+        for (size_t b = 0; b < n_breakers; b++)
+            is_breaker |= breakers[b] == (int32_t)id;
         for (size_t at = 0; at < n && !is_breaker; at++) {
             if (w[at] != (int32_t)id) continue;
             size_t len = 0;
             for (; len < at && w[at - 1 - len] == w[n - 1 - len]; len++) {
                 int broken = 0;
-                for (size_t b = 0; b < n_breakers; b++) broken |= breakers[b] == w[n - 1 - len];
+                for (size_t b = 0; b < n_breakers; b++)
+                    broken |= breakers[b] == w[n - 1 - len];
                 if (broken) break;
             }
             if (len > longest) longest = len;
         }
         if (longest > 0 && (double)longest >= allowed)
-            f->v[id] -= get(s, "dry_multiplier") *
-                        powl(get(s, "dry_base"), (long double)longest - allowed);
+            f->v[id] -=
+                get(s, "dry_multiplier") * powl(get(s, "dry_base"), (long double)longest - allowed);
     }
     ref_clean(f);
 }
@@ -247,7 +256,8 @@ static size_t random_logits(struct ref *f, float logits[MAX_N])
     }
     memset(f, 0, sizeof *f);
     f->n = n;
-    for (size_t i = 0; i < n; i++) f->v[i] = logits[i], f->alive[i] = 1;
+    for (size_t i = 0; i < n; i++)
+        f->v[i] = logits[i], f->alive[i] = 1;
     return n;
 }
 
@@ -275,7 +285,8 @@ static void compare(oa_sampler *s, struct ref *f, const float *logits)
     int32_t id = 0;
     int rc = oa__sampler_run(s, logits, f->n, &r, &id);
     size_t n_alive = 0;
-    for (size_t i = 0; i < f->n; i++) n_alive += f->alive[i] != 0;
+    for (size_t i = 0; i < f->n; i++)
+        n_alive += f->alive[i] != 0;
     if (n_alive == 0) {
         assert_int_equal(rc, OA_ELIMIT);
         return;
@@ -347,8 +358,8 @@ STAGE_TEST(min_p, "min_p", set(s, "min_p", below(9) ? uniform() * 0.3 : (double)
 STAGE_TEST(temperature, "temperature", set(s, "temperature", some(0.05, 3)),
            ref_temperature(&f, get(s, "temperature")))
 
-STAGE_TEST(xtc, "xtc", set(s, "xtc_probability", 1); set(s, "xtc_threshold", some(0, 0.5)),
-           ref_xtc(&f, get(s, "xtc_threshold")))
+STAGE_TEST(xtc, "xtc", set(s, "xtc_probability", 1);
+           set(s, "xtc_threshold", some(0, 0.5)), ref_xtc(&f, get(s, "xtc_threshold")))
 
 /* Penalties come before special numbers are cleaned away: minus infinity stays what it is. */
 static void test_sample_stages__penalties(void **state)
@@ -396,7 +407,8 @@ static void test_sample_stages__dry(void **state)
         long double before[MAX_N];
         memcpy(before, f.v, sizeof before);
         ref_dry(&f, s, breakers, n_breakers);
-        for (size_t i = 0; i < f.n; i++) n_changed += f.alive[i] && f.v[i] != before[i];
+        for (size_t i = 0; i < f.n; i++)
+            n_changed += f.alive[i] && f.v[i] != before[i];
         compare(s, &f, logits);
     }
     assert_true(n_changed > ROUNDS / 2); /* the cases do repeat themselves */
@@ -446,7 +458,8 @@ static void test_sample_stages__random_chain(void **state)
         random_history(&f, s);
         size_t order[N], n = 0;
         char text[200] = "";
-        for (size_t i = 0; i < N; i++) order[i] = i;
+        for (size_t i = 0; i < N; i++)
+            order[i] = i;
         for (size_t i = N; i > 1; i--) {
             size_t j = below(i), t = order[i - 1];
             order[i - 1] = order[j];
@@ -472,14 +485,30 @@ static void test_sample_stages__random_chain(void **state)
         for (size_t i = 0; i < n; i++) {
             if (first_of(&f) == f.n) break;
             switch (order[i]) {
-            case 0: ref_penalties(&f, s); break;
-            case 1: ref_dry(&f, s, NULL, 0); break;
-            case 2: ref_top_k(&f, get(s, "top_k")); break;
-            case 3: ref_typical(&f, get(s, "typical_p")); break;
-            case 4: ref_top_p(&f, get(s, "top_p")); break;
-            case 5: ref_min_p(&f, get(s, "min_p")); break;
-            case 6: ref_xtc(&f, get(s, "xtc_threshold")); break;
-            default: ref_temperature(&f, get(s, "temperature")); break;
+            case 0:
+                ref_penalties(&f, s);
+                break;
+            case 1:
+                ref_dry(&f, s, NULL, 0);
+                break;
+            case 2:
+                ref_top_k(&f, get(s, "top_k"));
+                break;
+            case 3:
+                ref_typical(&f, get(s, "typical_p"));
+                break;
+            case 4:
+                ref_top_p(&f, get(s, "top_p"));
+                break;
+            case 5:
+                ref_min_p(&f, get(s, "min_p"));
+                break;
+            case 6:
+                ref_xtc(&f, get(s, "xtc_threshold"));
+                break;
+            default:
+                ref_temperature(&f, get(s, "temperature"));
+                break;
             }
         }
         /* Penalties on minus infinity and cleaned plus infinity differ by when they are cleaned;
@@ -656,7 +685,8 @@ static void test_sample_stages__argmax(void **state)
         for (size_t i = 0; i < n; i++)
             x[i] = below(6) == 0 ? NAN : (float)below(10) - 5.0f;
         if (below(10) == 0)
-            for (size_t i = 0; i < n; i++) x[i] = NAN;
+            for (size_t i = 0; i < n; i++)
+                x[i] = NAN;
         for (size_t i = 0; i < n; i++)
             if (!isnan(x[i]) && (want == n || x[i] > x[want])) want = i;
         assert_int_equal(oa__sample_argmax(x, n), want == n ? 0 : want);

@@ -27,7 +27,8 @@ static int teardown(void **state)
 
 static void fill_ids(int32_t *ids, int32_t seed)
 {
-    for (int32_t i = 0; i < OA__PAGE_LEN; i++) ids[i] = seed * 1000 + i;
+    for (int32_t i = 0; i < OA__PAGE_LEN; i++)
+        ids[i] = seed * 1000 + i;
 }
 
 static void expect(size_t n_nodes, size_t n_idle)
@@ -138,7 +139,8 @@ static void test_session_cache__the_longest_unused_go_first(void **state)
     /* Pages in use do not count and do not go. */
     oa__node *a = leave_way(40, 9, 0);
     expect(15, 6);
-    for (size_t i = 0; i < 6; i++) assert_true(oa__cache_evict(cache));
+    for (size_t i = 0; i < 6; i++)
+        assert_true(oa__cache_evict(cache));
     assert_false(oa__cache_evict(cache));
     expect(9, 0);
     assert_int_equal(take_way(40, 9, &end), 9);
@@ -154,7 +156,8 @@ static void test_session_cache__many_ways(void **state)
 {
     (void)state;
     oa__node *ends[300], *end;
-    for (int32_t k = 0; k < 300; k++) ends[k] = leave_way(1000 + 3 * k, 2, 0);
+    for (int32_t k = 0; k < 300; k++)
+        ends[k] = leave_way(1000 + 3 * k, 2, 0);
     expect(600, 0);
     for (int32_t k = 0; k < 300; k++) {
         assert_int_equal(take_way(1000 + 3 * k, 2, &end), 2);

@@ -326,7 +326,8 @@ static void test_session_chat__a_full_context_keeps_the_answer(void **state)
     oa_chat_free(c);
 }
 
-/* --- files ------------------------------------------------------------------------------------- */
+/* --- files -------------------------------------------------------------------------------------
+ */
 
 static void write_file(const char *text, size_t len)
 {
@@ -342,8 +343,12 @@ static void test_session_chat__saved_and_opened(void **state)
     (void)state;
     oa_chat *c = new_chat(0, 512, 5), *d;
     assert_ok(oa_chat_set_system(c, "S \"quoted\" \\ \n\t\x01 \xc3\xa4\xf0\x9f\x98\x80"));
-    assert_ok(oa_chat_say(c, "a\xff" "b", NULL, NULL)); /* not UTF-8: becomes U+FFFD */
-    assert_string_equal(message(c, 0).content, "a\xef\xbf\xbd" "b");
+    assert_ok(oa_chat_say(c,
+                          "a\xff"
+                          "b",
+                          NULL, NULL)); /* not UTF-8: becomes U+FFFD */
+    assert_string_equal(message(c, 0).content, "a\xef\xbf\xbd"
+                                               "b");
     assert_ok(oa_chat_regenerate(c, NULL, NULL));
     assert_ok(oa_chat_say(c, "", NULL, NULL));
     assert_ok(oa_chat_edit(c, 0, "other", NULL, NULL));
@@ -405,7 +410,8 @@ static void test_session_chat__damaged_files(void **state)
         {HEAD "\"messages\": [], \"messages\": []}", OA_EFORMAT},
         {HEAD "\"messages\": [], \"more\": {\"a\": 1}}", OA_OK},
         {HEAD "\"messages\": [{\"parent\": null, \"role\": \"user\", \"text\": \"a\\u0000b\"}], "
-              "\"current\": 0}", OA_OK},
+              "\"current\": 0}",
+         OA_OK},
     };
     oa_chat *c;
     for (size_t i = 0; i < OA__ARRAY_LEN(tries); i++) {
@@ -422,8 +428,9 @@ static void test_session_chat__damaged_files(void **state)
     memset(deep, '[', sizeof deep);
     write_file(deep, sizeof deep);
     assert_err(oa_chat_open_saved(&c, model, path, NULL), OA_EFORMAT, "depth");
-    const char good[] = HEAD "\"messages\": [{\"parent\": null, \"role\": \"user\", \"text\": \"a\"},"
-                             "{\"parent\": 0, \"role\": \"assistant\", \"text\": \"b\"}]}";
+    const char good[] =
+        HEAD "\"messages\": [{\"parent\": null, \"role\": \"user\", \"text\": \"a\"},"
+             "{\"parent\": 0, \"role\": \"assistant\", \"text\": \"b\"}]}";
     for (size_t n = 0; n < sizeof good - 1; n++) {
         write_file(good, n);
         assert_int_equal(oa_chat_open_saved(&c, model, path, NULL), OA_EFORMAT);

@@ -55,8 +55,10 @@ static int generate(heard *h, const oa_generate_opts *o, uint32_t n_ctx, oa_gene
     const int rc = oa_session_generate(s, sampler, o, hear, h, r);
     assert_int_equal(tiny_len(s), N_PROMPT + r->n_tokens);
     oa_sampler_free(sampler);
-    if (keep) *keep = s;
-    else oa_session_free(s);
+    if (keep)
+        *keep = s;
+    else
+        oa_session_free(s);
     return rc;
 }
 
@@ -107,9 +109,11 @@ static void test_session_generate__stop_strings_across_tokens(void **state)
     for (size_t round = 0; round < 150; round++) {
         /* A piece of the answer, cut at characters, and two that are near misses. */
         size_t from = tiny_random(&seed) % whole.len, len = 1 + tiny_random(&seed) % 12;
-        while (from > 0 && (whole.text[from] & 0xc0) == 0x80) from--;
+        while (from > 0 && (whole.text[from] & 0xc0) == 0x80)
+            from--;
         if (len > whole.len - from) len = whole.len - from;
-        while (from + len < whole.len && (whole.text[from + len] & 0xc0) == 0x80) len++;
+        while (from + len < whole.len && (whole.text[from + len] & 0xc0) == 0x80)
+            len++;
         char stop[32], near1[40], near2[40];
         memcpy(stop, whole.text + from, len);
         stop[len] = '\0';

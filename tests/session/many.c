@@ -86,10 +86,10 @@ static void test_session_many__a_failing_member_disturbs_nobody(void **state)
     tiny_ids(model, 2, ids, 40);
     oa_step st[5] = {{0}};
     st[0].session = tiny_session(model, 0, 100);
-    st[1].session = tiny_session(model, 0, 30); /* too small */
+    st[1].session = tiny_session(model, 0, 30);  /* too small */
     st[2].session = tiny_session(model, 0, 100); /* a bad id */
     st[3].session = tiny_session(model, 0, 100); /* nothing to go on from */
-    st[4].session = tiny_session(model, 0, 40); /* no room for the pick */
+    st[4].session = tiny_session(model, 0, 40);  /* no room for the pick */
     for (size_t i = 0; i < 5; i++) {
         st[i].ids = ids;
         st[i].n_ids = 40;
@@ -114,8 +114,10 @@ static void test_session_many__a_failing_member_disturbs_nobody(void **state)
     assert_true(tiny_logits(st[0].session) == tiny_alone(model, OA_KV_F16, all, 41));
     assert_true(tiny_logits(st[4].session) == tiny_alone(model, OA_KV_F16, ids, 40));
     /* All of them can be used again. */
-    for (size_t i = 0; i < 5; i++) assert_ok(oa_session_set_ids(st[i].session, ids, 20, NULL));
-    for (size_t i = 0; i < 5; i++) oa_session_free(st[i].session);
+    for (size_t i = 0; i < 5; i++)
+        assert_ok(oa_session_set_ids(st[i].session, ids, 20, NULL));
+    for (size_t i = 0; i < 5; i++)
+        oa_session_free(st[i].session);
 }
 
 static void test_session_many__a_bad_array_touches_nobody(void **state)

@@ -47,7 +47,8 @@ static void write_file(const unsigned char *data, size_t size)
 
 static void put32(unsigned char *p, uint32_t v)
 {
-    for (int i = 0; i < 4; i++) p[i] = (unsigned char)(v >> (8 * i));
+    for (int i = 0; i < 4; i++)
+        p[i] = (unsigned char)(v >> (8 * i));
 }
 
 /* Make both sums right again. */
@@ -166,22 +167,22 @@ static void test_session_saved__hostile_headers(void **state)
         bool is64;
         int want;
     } tries[] = {
-        {8, 2, 0, false, OA_EVERSION},           /* version */
-        {12, 7, 0, false, OA_EFORMAT},           /* kv_type */
-        {12, 1, 0, false, OA_EUNSUPPORTED},      /* the other type: page size differs */
-        {16, 1, 1, true, OA_EUNSUPPORTED},       /* fingerprint */
-        {24, 0, 0, true, OA_EFORMAT},            /* n below n_done */
+        {8, 2, 0, false, OA_EVERSION},      /* version */
+        {12, 7, 0, false, OA_EFORMAT},      /* kv_type */
+        {12, 1, 0, false, OA_EUNSUPPORTED}, /* the other type: page size differs */
+        {16, 1, 1, true, OA_EUNSUPPORTED},  /* fingerprint */
+        {24, 0, 0, true, OA_EFORMAT},       /* n below n_done */
         {24, 0xffffffff, 0xffffffff, true, OA_EFORMAT},
-        {24, 1000, 0, true, OA_EFORMAT},         /* more ids than the file has, logits pending */
+        {24, 1000, 0, true, OA_EFORMAT}, /* more ids than the file has, logits pending */
         {32, 0xfffffff0, 0xffffffff, true, OA_EFORMAT},
-        {32, 0, 0, true, OA_EFORMAT},            /* logits of nothing */
-        {40, 0, 0, true, OA_EUNSUPPORTED},       /* page_size */
+        {32, 0, 0, true, OA_EFORMAT},      /* logits of nothing */
+        {40, 0, 0, true, OA_EUNSUPPORTED}, /* page_size */
         {40, 0xffffffff, 0xffffffff, true, OA_EUNSUPPORTED},
-        {48, 1, 0, false, OA_EUNSUPPORTED},      /* n_vocab */
-        {52, 2, 0, false, OA_EFORMAT},           /* has_logits */
-        {52, 0, 0, false, OA_EFORMAT},           /* file too long then */
-        {56, 1, 0, false, OA_EFORMAT},           /* reserved */
-        {64, 0xffffffff, 0, false, OA_EFORMAT},  /* an id */
+        {48, 1, 0, false, OA_EUNSUPPORTED},     /* n_vocab */
+        {52, 2, 0, false, OA_EFORMAT},          /* has_logits */
+        {52, 0, 0, false, OA_EFORMAT},          /* file too long then */
+        {56, 1, 0, false, OA_EFORMAT},          /* reserved */
+        {64, 0xffffffff, 0, false, OA_EFORMAT}, /* an id */
         {64, 0x7fffffff, 0, false, OA_EFORMAT},
     };
     int32_t ids[40];
@@ -225,7 +226,8 @@ static void test_session_saved__forged_pages_stay_alone(void **state)
     assert_ok(oa_session_save(s, path));
     oa_session_free(s);
     unsigned char *data = read_file(&size);
-    for (size_t i = 64 + 64 * 4; i < size - 4; i++) data[i] = 0xff; /* NaN everywhere */
+    for (size_t i = 64 + 64 * 4; i < size - 4; i++)
+        data[i] = 0xff; /* NaN everywhere */
     seal(data, size);
     write_file(data, size);
     assert_ok(oa_session_open_saved(&t, model, path, NULL));

@@ -357,9 +357,11 @@ static void test_session_session__random_calls(void **state)
     int32_t want[N][CTX];
     size_t n[N] = {0};
     int32_t pool[3][CTX];
-    for (uint64_t i = 0; i < 3; i++) tiny_ids(model, 100 + i / 2, pool[i], CTX);
+    for (uint64_t i = 0; i < 3; i++)
+        tiny_ids(model, 100 + i / 2, pool[i], CTX);
     pool[1][70] ^= 1; /* two that part after a while, one that is another from the start */
-    for (size_t i = 0; i < N; i++) s[i] = tiny_session(model, i == 4, CTX);
+    for (size_t i = 0; i < N; i++)
+        s[i] = tiny_session(model, i == 4, CTX);
     for (size_t round = 0; round < 600; round++) {
         const size_t i = tiny_random(&seed) % N, r = tiny_random(&seed);
         const int32_t *from = pool[r / 16 % 3];
@@ -383,7 +385,8 @@ static void test_session_session__random_calls(void **state)
         case 4: { /* something of the pool */
             const size_t k = r / 64 % (CTX + 1);
             size_t reused, common = 0;
-            while (common < k && common < n[i] && from[common] == want[i][common]) common++;
+            while (common < k && common < n[i] && from[common] == want[i][common])
+                common++;
             assert_ok(oa_session_set_ids(s[i], from, k, &reused));
             assert_true(reused <= k && reused + 1 >= common);
             memcpy(want[i], from, k * sizeof *from);
@@ -462,8 +465,10 @@ static void test_session_session__memory_limit(void **state)
             rc = oa_session_append(all[k], ids + i, 16);
         }
         assert_true(rc == OA_OK || rc == OA_ENOMEM);
-        if (rc == OA_OK) n_ok++;
-        else n_short++;
+        if (rc == OA_OK)
+            n_ok++;
+        else
+            n_short++;
         assert_true(oa__model_mem(m)->used <= o.memory_limit);
         if (k % 2) { /* every second is given up, with the one before: their pages are idle */
             oa_session_free(all[k]);

@@ -11,8 +11,10 @@ static size_t run(const char *const *stops, size_t n, const char *text)
     size_t found = SIZE_MAX;
     for (size_t i = 0; text[i] && found == SIZE_MAX; i++) {
         size_t len;
-        if (oa__stops_feed(&st, text[i], &len)) found = i + 1 - len;
-        else assert_true(oa__stops_held(&st) <= i + 1);
+        if (oa__stops_feed(&st, text[i], &len))
+            found = i + 1 - len;
+        else
+            assert_true(oa__stops_held(&st) <= i + 1);
     }
     oa__stops_free(&st);
     return found;
@@ -45,12 +47,14 @@ static void test_session_stops__against_a_plain_search(void **state)
         const size_t n = 1 + tiny_random(&seed) % 4;
         for (size_t k = 0; k < n; k++) {
             const size_t len = 1 + tiny_random(&seed) % 9;
-            for (size_t i = 0; i < len; i++) store[k][i] = "ab"[tiny_random(&seed) % 8 == 0];
+            for (size_t i = 0; i < len; i++)
+                store[k][i] = "ab"[tiny_random(&seed) % 8 == 0];
             store[k][len] = '\0';
             stops[k] = store[k];
         }
         const size_t len = tiny_random(&seed) % 60;
-        for (size_t i = 0; i < len; i++) text[i] = "ab"[tiny_random(&seed) % 3 == 0];
+        for (size_t i = 0; i < len; i++)
+            text[i] = "ab"[tiny_random(&seed) % 3 == 0];
         text[len] = '\0';
         const size_t want = plain(stops, n, text);
         assert_int_equal(run(stops, n, text), want);

@@ -41,7 +41,8 @@ static int round_of(walker *w, oa_session *s)
     OA__TRY(hash(s, &h));
     w->n_wrong += h != want[k];
     int32_t id;
-    for (int i = 0; i < 3; i++) OA__TRY(oa_session_step(s, NULL, &id));
+    for (int i = 0; i < 3; i++)
+        OA__TRY(oa_session_step(s, NULL, &id));
     return OA_OK;
 }
 
@@ -53,7 +54,8 @@ static void *walk(void *arg)
         oa_session_opts o = OA_SESSION_OPTS_INIT;
         o.n_ctx = 128;
         w->rc = oa_session_new(&s, model, &o);
-        for (int k = 0; k < 2 && w->rc == OA_OK; k++) w->rc = round_of(w, s);
+        for (int k = 0; k < 2 && w->rc == OA_OK; k++)
+            w->rc = round_of(w, s);
         oa_session_free(s);
     }
     return NULL;
@@ -65,9 +67,11 @@ static void test_session_threads__sessions_of_one_model(void **state)
     oa_model_opts o = OA_MODEL_OPTS_INIT;
     o.n_threads = 2;
     model = tiny_open(&o);
-    for (size_t k = 0; k < 2; k++) tiny_ids(model, 1, ids[k], N);
+    for (size_t k = 0; k < 2; k++)
+        tiny_ids(model, 1, ids[k], N);
     ids[1][50] ^= 1;
-    for (size_t k = 0; k < 2; k++) want[k] = tiny_alone(model, OA_KV_F16, ids[k], N);
+    for (size_t k = 0; k < 2; k++)
+        want[k] = tiny_alone(model, OA_KV_F16, ids[k], N);
     walker w[N_THREADS] = {{0}};
     for (size_t i = 0; i < N_THREADS; i++) {
         w[i].seed = i;

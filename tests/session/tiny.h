@@ -45,13 +45,15 @@ static inline uint64_t tiny_random(uint64_t *state)
 static inline void tiny_ids(const oa_model *m, uint64_t seed, int32_t *ids, size_t n)
 {
     const uint32_t n_vocab = tiny_n_vocab(m);
-    for (size_t i = 0; i < n; i++) ids[i] = (int32_t)(tiny_random(&seed) % n_vocab);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = (int32_t)(tiny_random(&seed) % n_vocab);
 }
 
 static inline uint64_t tiny_hash(uint64_t h, const void *data, size_t size)
 {
     const unsigned char *p = data;
-    for (size_t i = 0; i < size; i++) h = (h ^ p[i]) * 0x100000001b3u;
+    for (size_t i = 0; i < size; i++)
+        h = (h ^ p[i]) * 0x100000001b3u;
     return h;
 }
 

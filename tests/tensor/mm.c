@@ -165,7 +165,7 @@ static void test_tensor_mm__many_jobs(void **state)
 {
     (void)state;
     enum { N = 8, TOKENS = 9, COLS = 512 };
-    static const uint32_t types[N] = {OA__Q4_1, OA__F32,  OA__Q6_K, OA__Q8_0,
+    static const uint32_t types[N] = {OA__Q4_1, OA__F32, OA__Q6_K, OA__Q8_0,
                                       OA__Q4_K, OA__F16, OA__Q5_0, OA__Q2_K};
     problem p[N];
     oa__mm jobs[N];

@@ -75,7 +75,7 @@ static void test_tensor_types__q5_0_q8_0(void **state)
 {
     (void)state;
     uint8_t b[22] = {0x00, 0x3c, 0x01, 0, 0, 0x80, 0x0f, [21] = 0x30}; /* d = 1 */
-    uint8_t c[34] = {0x00, 0xc0, 0x80, 0x7f, 0x01}; /* d = -2 */
+    uint8_t c[34] = {0x00, 0xc0, 0x80, 0x7f, 0x01};                    /* d = -2 */
     float x[32];
     oa__row_dequant(OA__Q5_0, b, x, 32);
     assert_true(x[0] == 15.0f && x[1] == -16.0f && x[31] == 3.0f);
@@ -93,16 +93,16 @@ static void test_tensor_types__k_types(void **state)
     assert_true(x[128] == 0.0f); /* h = 1: byte 32 of qs is 0 */
 
     uint8_t q3[110] = {[0] = 0x01, [32] = 0x03, [96] = 0x01, [104] = 0x02, [109] = 0x3c};
-    oa__row_dequant(OA__Q3_K, q3, x, 256); /* scale 0: 1 | 2 << 4 = 33, less 32 = 1 */
-    assert_true(x[0] == 3.0f && x[1] == -4.0f);  /* 3 | 4 - 4; 0 - 4 */
-    assert_true(x[16] == 128.0f);                /* scale -32, q -4 */
+    oa__row_dequant(OA__Q3_K, q3, x, 256);      /* scale 0: 1 | 2 << 4 = 33, less 32 = 1 */
+    assert_true(x[0] == 3.0f && x[1] == -4.0f); /* 3 | 4 - 4; 0 - 4 */
+    assert_true(x[16] == 128.0f);               /* scale -32, q -4 */
 
     uint8_t q4[144] = {0, 0x3c, 0, 0x38, [4] = 0x43, [8] = 0x82, [12] = 0x5a, [16] = 0xf7};
     oa__row_dequant(OA__Q4_K, q4, x, 256); /* sc0 = 3, m0 = 2; sc4 = 10 | 16, m4 = 5 | 32 */
     assert_true(x[0] == 21.0f - 1.0f && x[1] == -1.0f && x[32] == 0.0f);
     assert_true(x[128] == -18.5f);
-    uint8_t q5[176] = {0, 0x3c, 0, 0x38, [4] = 0x43, [8] = 0x82, [12] = 0x5a,
-                       [16] = 0x11, [48] = 0xf7};
+    uint8_t q5[176] = {
+        0, 0x3c, 0, 0x38, [4] = 0x43, [8] = 0x82, [12] = 0x5a, [16] = 0x11, [48] = 0xf7};
     oa__row_dequant(OA__Q5_K, q5, x, 256); /* bits 0 and 4 of qh[0] */
     assert_true(x[0] == 69.0f - 1.0f && x[1] == -1.0f);
     assert_true(x[128] == 26.0f * 16.0f - 18.5f);

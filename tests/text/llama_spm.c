@@ -30,7 +30,7 @@ static int setup(void **state)
     (void)state;
     char path[4096];
     if (!oa__file_exists(path_of("llama-spm.vocab.gguf", path))) {
-        print_message("skipped: no %s\n", path);
+        print_message("# skipped: no %s\n", path);
         return 0;
     }
     if (load_vocab(&vocab, NULL, path, NULL) < 0) return -1;

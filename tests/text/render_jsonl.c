@@ -18,12 +18,11 @@ static json_t *render(const json_t *in)
     oa__render_args args = {.variables_json = vars};
     args.now_s = (uint64_t)json_integer_value(json_object_get(in, "now"));
     oa__str out = {0};
-    int rc = oa__template_render(NULL, json_string_value(text), json_string_length(text), &args,
-                                 &out);
-    json_t *result = rc == OA_OK
-                         ? json_pack("{s:s%}", "text", out.data == NULL ? "" : out.data, out.len)
-                         : json_pack("{s:s, s:s}", "error", oa_error_last(), "code",
-                                     oa_error_name(rc));
+    int rc =
+        oa__template_render(NULL, json_string_value(text), json_string_length(text), &args, &out);
+    json_t *result =
+        rc == OA_OK ? json_pack("{s:s%}", "text", out.data == NULL ? "" : out.data, out.len)
+                    : json_pack("{s:s, s:s}", "error", oa_error_last(), "code", oa_error_name(rc));
     oa__str_free(&out);
     free(vars);
     return result;

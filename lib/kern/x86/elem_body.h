@@ -57,10 +57,10 @@ static void rope_neox(float *x, const float *cs, size_t half)
     for (; i + 8 <= half; i += 8) {
         /* cos and sin of eight pairs, apart: shuffle takes them per half, the permute orders */
         const __m256 p = _mm256_loadu_ps(cs + 2 * i), q = _mm256_loadu_ps(cs + 2 * i + 8);
-        const __m256 c = _mm256_castpd_ps(_mm256_permute4x64_pd(
-            _mm256_castps_pd(_mm256_shuffle_ps(p, q, 0x88)), 0xd8));
-        const __m256 s = _mm256_castpd_ps(_mm256_permute4x64_pd(
-            _mm256_castps_pd(_mm256_shuffle_ps(p, q, 0xdd)), 0xd8));
+        const __m256 c = _mm256_castpd_ps(
+            _mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(p, q, 0x88)), 0xd8));
+        const __m256 s = _mm256_castpd_ps(
+            _mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(p, q, 0xdd)), 0xd8));
         const __m256 a = _mm256_loadu_ps(x + i), b = _mm256_loadu_ps(x + half + i);
         _mm256_storeu_ps(x + i, _mm256_fmsub_ps(a, c, _mm256_mul_ps(b, s)));
         _mm256_storeu_ps(x + half + i, _mm256_fmadd_ps(a, s, _mm256_mul_ps(b, c)));

@@ -35,8 +35,8 @@ OA__TILE void block4(const enum kind kind, const int T, const uint8_t *q, __m256
         const __m256i lo0 = _mm256_and_si256(w0, low), lo1 = _mm256_and_si256(w1, low);
         OA__UNROLL
         for (int t = 0; t < T; t++) {
-            const __m256i a = _mm256_set1_epi32(
-                oa__load_quad(x->q + (size_t)t * x->k + 32 * b + 4 * (size_t)g));
+            const __m256i a =
+                _mm256_set1_epi32(oa__load_quad(x->q + (size_t)t * x->k + 32 * b + 4 * (size_t)g));
             s[t][0] = oa__add16(s[t][0], _mm256_maddubs_epi16(lo0, a));
             s[t][1] = oa__add16(s[t][1], _mm256_maddubs_epi16(lo1, a));
         }
@@ -75,15 +75,16 @@ OA__TILE void block4(const enum kind kind, const int T, const uint8_t *q, __m256
 
 static inline __m256 bytes_ps(const uint8_t *p)
 {
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+    return _mm256_cvtepi32_ps(
+        _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
 }
 
 OA__TILE void tile4(const enum kind kind, const int T, const oa__mm_args *a, size_t g, size_t t0)
 {
     const oa__acts *x = a->acts;
     const size_t nb = a->k / 32;
-    const tokens tk = {x->q + t0 * a->k, x->d + t0 * nb, x->ds + t0 * nb, x->isum + t0 * nb, a->k,
-                       nb};
+    const tokens tk = {x->q + t0 * a->k,  x->d + t0 * nb, x->ds + t0 * nb,
+                       x->isum + t0 * nb, a->k,           nb};
     _Alignas(32) float acc[TILE * 16];
     const __m256 zero = _mm256_setzero_ps();
     OA__UNROLL

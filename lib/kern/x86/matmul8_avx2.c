@@ -36,10 +36,10 @@ OA__TILE void tile8(const int T, const oa__mm_args *a, size_t g, size_t t0)
             for (int t = 0; t < T; t++) {
                 const __m256i v = _mm256_set1_epi32(
                     oa__load_quad(q + (size_t)t * a->k + 32 * b + 4 * (size_t)line));
-                s[t][0] = oa__add32(
-                    s[t][0], oa__widen(_mm256_maddubs_epi16(abs0, _mm256_sign_epi8(v, w0))));
-                s[t][1] = oa__add32(
-                    s[t][1], oa__widen(_mm256_maddubs_epi16(abs1, _mm256_sign_epi8(v, w1))));
+                s[t][0] = oa__add32(s[t][0],
+                                    oa__widen(_mm256_maddubs_epi16(abs0, _mm256_sign_epi8(v, w0))));
+                s[t][1] = oa__add32(s[t][1],
+                                    oa__widen(_mm256_maddubs_epi16(abs1, _mm256_sign_epi8(v, w1))));
             }
         }
         const __m256 dw0 = oa__load_half8(w->d), dw1 = oa__load_half8(w->d + 8);

@@ -71,8 +71,8 @@ OA__TILE void tile(const enum kind kind, const int T, const oa__mm_args *a, size
 {
     const oa__acts *x = a->acts;
     const size_t nb = a->k / 32;
-    const tokens tk = {x->q + t0 * a->k, x->d + t0 * nb, x->ds + t0 * nb, x->isum + t0 * nb, a->k,
-                       nb};
+    const tokens tk = {x->q + t0 * a->k,  x->d + t0 * nb, x->ds + t0 * nb,
+                       x->isum + t0 * nb, a->k,           nb};
     const __m512 zero = _mm512_setzero_ps();
     __m512 acc[TILE];
     OA__UNROLL

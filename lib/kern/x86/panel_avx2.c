@@ -33,8 +33,8 @@ OA__TILE void tile_panel(const int SUB, const int QUADS, const bool MIN, const i
                 const __m256i w0 = oa__load256(w + 64 * i), w1 = oa__load256(w + 64 * i + 32);
                 OA__UNROLL
                 for (int t = 0; t < T; t++) {
-                    const __m256i v = _mm256_set1_epi32(oa__load_quad(
-                        q + (size_t)t * k + (size_t)SUB * b + 4 * (size_t)i));
+                    const __m256i v = _mm256_set1_epi32(
+                        oa__load_quad(q + (size_t)t * k + (size_t)SUB * b + 4 * (size_t)i));
                     h[t][0] = oa__add16(h[t][0], _mm256_maddubs_epi16(w0, v));
                     h[t][1] = oa__add16(h[t][1], _mm256_maddubs_epi16(w1, v));
                 }
@@ -73,9 +73,8 @@ OA__TILE void tile_panel(const int SUB, const int QUADS, const bool MIN, const i
     }
 }
 
-OA__TILE void run_panel(const int SUB, const int QUADS, const bool MIN, panel *p,
-                        const oa__acts *x, int offset, size_t t0, size_t n, size_t col0,
-                        size_t cols)
+OA__TILE void run_panel(const int SUB, const int QUADS, const bool MIN, panel *p, const oa__acts *x,
+                        int offset, size_t t0, size_t n, size_t col0, size_t cols)
 {
     size_t t = 0;
     for (; t + TILE <= n; t += TILE)

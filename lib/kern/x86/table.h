@@ -7,33 +7,21 @@
 
 #define OA__X86_TABLE(tier)                                                                        \
     {                                                                                              \
-        .name = #tier,                                                                             \
-        .quantize = oa__quantize_##tier,                                                           \
+        .name = #tier, .quantize = oa__quantize_##tier,                                            \
         .matmul =                                                                                  \
             {                                                                                      \
-                [OA__F32] = oa__matmul_f32_##tier,                                                 \
-                [OA__F16] = oa__matmul_f16_##tier,                                                 \
-                [OA__BF16] = oa__matmul_bf16_##tier,                                               \
-                [OA__Q4_0] = oa__matmul_q4_0_##tier,                                               \
-                [OA__Q4_1] = oa__matmul_q4_1_##tier,                                               \
-                [OA__Q5_0] = oa__matmul_panel_##tier,                                              \
-                [OA__Q5_1] = oa__matmul_panel_##tier,                                              \
-                [OA__Q8_0] = oa__matmul_q8_0_##tier,                                               \
-                [OA__Q2_K] = oa__matmul_panel_##tier,                                              \
-                [OA__Q3_K] = oa__matmul_panel_##tier,                                              \
-                [OA__Q4_K] = oa__matmul_q4_k_##tier,                                               \
-                [OA__Q5_K] = oa__matmul_panel_##tier,                                              \
+                [OA__F32] = oa__matmul_f32_##tier,    [OA__F16] = oa__matmul_f16_##tier,           \
+                [OA__BF16] = oa__matmul_bf16_##tier,  [OA__Q4_0] = oa__matmul_q4_0_##tier,         \
+                [OA__Q4_1] = oa__matmul_q4_1_##tier,  [OA__Q5_0] = oa__matmul_panel_##tier,        \
+                [OA__Q5_1] = oa__matmul_panel_##tier, [OA__Q8_0] = oa__matmul_q8_0_##tier,         \
+                [OA__Q2_K] = oa__matmul_panel_##tier, [OA__Q3_K] = oa__matmul_panel_##tier,        \
+                [OA__Q4_K] = oa__matmul_q4_k_##tier,  [OA__Q5_K] = oa__matmul_panel_##tier,        \
                 [OA__Q6_K] = oa__matmul_panel_##tier,                                              \
             },                                                                                     \
-        .rmsnorm = oa__rmsnorm_##tier,                                                             \
-        .silu_mul = oa__silu_mul_##tier,                                                           \
-        .add = oa__add_##tier,                                                                     \
-        .rope = oa__rope_##tier,                                                                   \
-        .kv_store = oa__kv_store_##tier,                                                           \
-        .attn_page = oa__attn_page_##tier,                                                         \
-        .attn_end = oa__attn_end_##tier,                                                           \
-        .peak_int8 = oa__peak_int8_##tier,                                                         \
-        .peak_read = oa__peak_read_##tier,                                                         \
+        .rmsnorm = oa__rmsnorm_##tier, .silu_mul = oa__silu_mul_##tier, .add = oa__add_##tier,     \
+        .rope = oa__rope_##tier, .kv_store = oa__kv_store_##tier,                                  \
+        .attn_page = oa__attn_page_##tier, .attn_end = oa__attn_end_##tier,                        \
+        .peak_int8 = oa__peak_int8_##tier, .peak_read = oa__peak_read_##tier,                      \
     }
 
 #endif

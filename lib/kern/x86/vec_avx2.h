@@ -53,8 +53,7 @@ static inline void v16_store_n(float *p, v16 x, size_t n)
 static inline v16 v16_first(v16 x, v16 other, size_t n)
 {
     return (v16){_mm256_blendv_ps(other.a, x.a, _mm256_castsi256_ps(oa__mask8(n))),
-                 _mm256_blendv_ps(other.b, x.b,
-                                  _mm256_castsi256_ps(oa__mask8(n > 8 ? n - 8 : 0)))};
+                 _mm256_blendv_ps(other.b, x.b, _mm256_castsi256_ps(oa__mask8(n > 8 ? n - 8 : 0)))};
 }
 
 static inline v16 v16_load_half(const uint16_t *p)
@@ -134,8 +133,8 @@ static inline __m256 oa__exp8(__m256 x)
     q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(OA__EXP_Q0));
     q = _mm256_fmadd_ps(q, _mm256_mul_ps(r, r), r);
     q = _mm256_add_ps(q, _mm256_set1_ps(1.0f));
-    const __m256i n = _mm256_sub_epi32(_mm256_castps_si256(t),
-                                       _mm256_set1_epi32(OA__EXP_MAGIC_BITS));
+    const __m256i n =
+        _mm256_sub_epi32(_mm256_castps_si256(t), _mm256_set1_epi32(OA__EXP_MAGIC_BITS));
     const __m256i half = _mm256_srai_epi32(n, 1), bias = _mm256_set1_epi32(127);
     const __m256i p1 = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
     const __m256i p2 = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(n, half), bias), 23);

@@ -134,8 +134,8 @@ static inline v16 v16_exp(v16 x)
     q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(OA__EXP_Q0));
     q = _mm512_fmadd_ps(q, _mm512_mul_ps(r, r), r);
     q = _mm512_add_ps(q, _mm512_set1_ps(1.0f));
-    const __m512i n = _mm512_sub_epi32(_mm512_castps_si512(t),
-                                       _mm512_set1_epi32(OA__EXP_MAGIC_BITS));
+    const __m512i n =
+        _mm512_sub_epi32(_mm512_castps_si512(t), _mm512_set1_epi32(OA__EXP_MAGIC_BITS));
     const __m512i half = _mm512_srai_epi32(n, 1), bias = _mm512_set1_epi32(127);
     const __m512i p1 = _mm512_slli_epi32(_mm512_add_epi32(half, bias), 23);
     const __m512i p2 = _mm512_slli_epi32(_mm512_add_epi32(_mm512_sub_epi32(n, half), bias), 23);
