@@ -258,6 +258,22 @@ def test_progress_is_for_terminals_only():
         check("\r" not in r.err and "%" not in r.err, repr(r.err))
 
 
+def test_a_long_prompt_shows_how_far_it_is():
+    model = need_default()
+    with Home() as home:
+        text = home.file("long.txt", "The sea is wide and deep, and nobody knows it all. " * 200)
+        args = ["run", "-m", model, "-f", text, "-n", "2", "--cpu", "c", "-t", "1"]
+        t = Terminal(*args, home=home)
+        t.wait_for(r"prompt \[#+\.+\] +\d+%")
+        t.send("\x03")
+        check(t.end() == 130, t.all[-300:])
+        check(t.all.rstrip().endswith(b"openassistant: interrupted"), t.all[-300:])
+        t = Terminal(*args, "--quiet", home=home)
+        time.sleep(2)
+        t.send("\x03")
+        check(t.end() == 130 and b"%" not in t.all, t.all[-300:])
+
+
 def test_long_conversations_drop_their_beginning_and_say_so():
     with Home() as home:
         script = "".join(f"Message {i} with some words in it\n" for i in range(12))
