@@ -32,7 +32,10 @@ static char *give_prompt(EditLine *edit)
     el_get(edit, EL_CLIENTDATA, &r);
     if (!r) return coloured;
     if (!ui_colour()) return r->prompt;
-    snprintf(coloured, sizeof(coloured), "\1\033[1;32m\1%s\1\033[0m\1", r->prompt);
+    /* libedit shows a sequence together with the character that follows it, so the last one goes
+     * before the space that every prompt ends in. */
+    snprintf(coloured, sizeof(coloured), "\1\033[1;32m\1%.*s\1\033[0m\1 ",
+             (int)strlen(r->prompt) - 1, r->prompt);
     return coloured;
 }
 

@@ -197,7 +197,8 @@ int ui_progress(const char *what, uint64_t done, uint64_t total, void *user)
     static uint64_t last_done;
     static double started, drawn;
     (void)user;
-    if (quiet || !stderr_tty) return ui_stop_wanted();
+    /* Text that is being written shows by itself how far it is. */
+    if (quiet || !stderr_tty || strcmp(what, "generate") == 0) return ui_stop_wanted();
 
     double now = ui_now();
     if (done < last_done || done == 0 || strncmp(work, what, sizeof(work) - 1) != 0) {

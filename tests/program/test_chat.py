@@ -56,7 +56,7 @@ class Terminal:
             alive = self.pump(0.1)
 
     def prompt(self):
-        return self.wait_for(r"> (\x1b\[0m)?(\x1b\[K)?$")
+        return self.wait_for(r">(\x1b\[0m)? (\x1b\[K)?$")
 
     def send(self, text):
         os.write(self.fd, text.encode())
@@ -236,6 +236,7 @@ def test_ctrl_c_stops_an_answer_and_the_chat_goes_on():
         t.wait_for("stopped")
         t.prompt()
         check("assistant" in t.say("/branches"))
+        check(b"generate" not in t.all)  # the bar used to be drawn into the answer
         t.send("Write another one.\r")
         t.wait_for(r"another one\.[^>]*\w+ \w+ \w+ ")
         t.send("\x03")
