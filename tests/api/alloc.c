@@ -34,6 +34,13 @@ static void arm(uint64_t nth, bool stay_failed)
     fa.fail_at = atomic_load(&fa.n_calls) + nth;
 }
 
+/* Sanitizer builds give the template's arena small blocks, which makes thousands; the first ones
+ * are all tried there too, of the rest every seventh. */
+static uint64_t next_of(uint64_t nth)
+{
+    return nth + (nth < 500 ? 1 : 7);
+}
+
 /* What is tried, on a model that was opened without trouble. */
 typedef int (*work_fn)(oa_model *m);
 
@@ -41,7 +48,7 @@ static void each_allocation(work_fn work)
 {
     size_t n_failed = 0;
     for (int stay_failed = 0; stay_failed < 2; stay_failed++) {
-        for (uint64_t nth = 1;; nth++) {
+        for (uint64_t nth = 1;; nth = next_of(nth)) {
             fail_alloc_init(&fa, 0);
             oa_model *m = open_model();
             assert_non_null(m);
@@ -53,7 +60,7 @@ static void each_allocation(work_fn work)
                 assert_ok(rc);
             n_failed += rc == OA_ENOMEM;
             const bool hit = fail_alloc_hit(&fa);
-            if (hit) { /* what is left works once there is memory again */
+            if (hit && nth % 16 == 1) { /* what is left works once there is memory again */
                 fa.fail_at = 0;
                 assert_ok(work(m));
             }
@@ -161,27 +168,31 @@ static void test_api_alloc__sessions(void **state)
 static int use_chat(oa_model *m)
 {
     oa_chat *c = NULL;
+    oa_sampler *sampler;
     oa_session_opts so = OA_SESSION_OPTS_INIT;
     oa_chat_opts o = OA_CHAT_OPTS_INIT;
     size_t before = 0, after = 0;
     int rc;
-    so.n_ctx = 80;
+    so.n_ctx = 56;
     o.session = &so;
     o.flags = OA_CHAT_DROP_OLDEST;
     o.max_tokens = 3;
     o.system = "Be brief.";
     o.template_name = "chatml";
     TRY(oa_chat_new(&c, m, &o));
+    assert_ok(oa_chat_get_sampler(c, &sampler));
+    TRY(oa_sampler_set(sampler, "seed", 1));
     TRY(oa_chat_say(c, "a", NULL, NULL));
     TRY(oa_chat_regenerate(c, NULL, NULL));
-    for (int i = 0; i < 2; i++) {
-        oa_chat_get_count(c, &before);
-        rc = oa_chat_say(c, "and then", NULL, NULL);
-        oa_chat_get_count(c, &after);
-        /* Nothing, or the message with what was answered. */
-        assert_true(after == before + 2 || (rc < 0 && after == before));
-        if (rc < 0) goto end;
-    }
+    oa_chat_get_count(c, &before);
+    rc = oa_chat_say(c, "and what was it then", NULL, NULL);
+    oa_chat_get_count(c, &after);
+    /* Nothing, or the message with what was answered. */
+    assert_true(after == before + 2 || (rc < 0 && after == before));
+    if (rc < 0) goto end;
+    oa_generate_result r = OA_GENERATE_RESULT_INIT;
+    assert_ok(oa_chat_get_result(c, &r));
+    assert_int_equal(r.n_dropped, 2);
     TRY(oa_chat_edit(c, 2, "or so", NULL, NULL));
     TRY(oa_chat_set_system(c, "Be long."));
 end:

@@ -191,7 +191,7 @@ static void test_api_args__text(void **state)
     assert_inval(oa_model_render_chat(model, m, 1, sizeof *m, NULL, NULL, 0, &n));
     m[0] = (oa_message){"user", NULL, 5};
     assert_inval(oa_model_tokenize_chat(model, m, 1, sizeof *m, NULL, NULL, 0, &n));
-    m[0].content = "a";
+    m[0] = (oa_message){"user", "a", 0};
     o.template_name = "no such";
     assert_inval(oa_model_render_chat(model, m, 1, sizeof *m, &o, NULL, 0, &n));
     o.template_name = NULL;
