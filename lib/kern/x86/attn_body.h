@@ -6,7 +6,7 @@
  * pages are converted as they are read; with many, 64 elements of K (or 64 columns of V) at a time
  * go through a float buffer first, and the chains go on where they stopped.
  *
- *   scores   query tile x 32 keys in registers, one chain over d per lane
+ *   scores   few queries x 32 keys, or many x 16, in registers; one chain over d per lane
  *   values   query tile x 16 elements in registers, keys ascending; the keys that all queries of
  *            the tile see together, the rest query by query, so that no masked key is touched
  */
@@ -48,40 +48,46 @@ OA__TILE v16 load16(const void *p, size_t i, bool f32)
     return f32 ? v16_load((const float *)p + i) : v16_load_half((const uint16_t *)p + i);
 }
 
-/* s (T, 32) goes on over n elements of d: q (T, d), k (n, 32). */
-OA__TILE void score_tile(const int T, const bool f32, float *s, const float *q, size_t d,
-                         const void *k, size_t n)
+/* s (T, 32) begins, or goes on, over n elements of d: q (T, d), k (n, 32). H sixteens of keys. */
+OA__TILE void score_tile(const int T, const int H, const bool f32, bool begin, float *s,
+                         const float *q, size_t d, const void *k, size_t n)
 {
-    v16 acc[OA__SCORE_TILE][2];
+    v16 acc[2 * OA__SCORE_TILE][2];
     OA__UNROLL
-    for (int t = 0; t < T; t++) {
-        acc[t][0] = v16_load(s + 32 * t);
-        acc[t][1] = v16_load(s + 32 * t + 16);
-    }
-    for (size_t i = 0; i < n; i++) {
-        const v16 k0 = load16(k, 32 * i, f32), k1 = load16(k, 32 * i + 16, f32);
+    for (int t = 0; t < T; t++)
         OA__UNROLL
-        for (int t = 0; t < T; t++) {
-            const v16 x = v16_set1(q[(size_t)t * d + i]);
-            acc[t][0] = v16_fma(x, k0, acc[t][0]);
-            acc[t][1] = v16_fma(x, k1, acc[t][1]);
+        for (int h = 0; h < H; h++)
+            acc[t][h] = begin ? v16_set1(0) : v16_load(s + 32 * t + 16 * h);
+    for (size_t i = 0; i < n; i++, q++) {
+        OA__UNROLL
+        for (int h = 0; h < H; h++) {
+            const v16 kh = load16(k, 32 * i + 16 * (size_t)h, f32);
+            OA__UNROLL
+            for (int t = 0; t < T; t++)
+                acc[t][h] = v16_fma(v16_set1(q[(size_t)t * d]), kh, acc[t][h]);
+            if (H > 1) OA__FORGET(q);
         }
     }
     OA__UNROLL
-    for (int t = 0; t < T; t++) {
-        v16_store(s + 32 * t, acc[t][0]);
-        v16_store(s + 32 * t + 16, acc[t][1]);
-    }
+    for (int t = 0; t < T; t++)
+        OA__UNROLL
+        for (int h = 0; h < H; h++)
+            v16_store(s + 32 * t + 16 * h, acc[t][h]);
 }
 
-OA__TILE void score_all(const bool f32, float *s, const float *q, size_t n_q, size_t d,
+OA__TILE void score_all(const bool f32, bool begin, float *s, const float *q, size_t n_q, size_t d,
                         const void *k, size_t n)
 {
+    enum { FEW = OA__SCORE_TILE, MANY = 2 * OA__SCORE_TILE };
     size_t t = 0;
-    for (; t + OA__SCORE_TILE <= n_q; t += OA__SCORE_TILE)
-        score_tile(OA__SCORE_TILE, f32, s + 32 * t, q + t * d, d, k, n);
+    for (; f32 && t + MANY <= n_q; t += MANY)
+        for (int h = 0; h < 2; h++)
+            score_tile(MANY, 1, true, begin, s + 32 * t + 16 * h, q + t * d, d,
+                       (const float *)k + 16 * h, n);
+    for (; t + FEW <= n_q; t += FEW)
+        score_tile(FEW, 2, f32, begin, s + 32 * t, q + t * d, d, k, n);
     for (; t < n_q; t++)
-        score_tile(1, f32, s + 32 * t, q + t * d, d, k, n);
+        score_tile(1, 2, f32, begin, s + 32 * t, q + t * d, d, k, n);
 }
 
 /* One query's scores to weights; returns the factor for what was there before. */
@@ -156,18 +162,17 @@ static void attn_batch(float *o, float *ml, const float *q, size_t n_q, size_t d
     const bool convert = !f32 && n_q > OA__SCORE_TILE;
     size_t n_keys = 0;
 
-    memset(s, 0, n_q * 32 * sizeof *s);
     for (size_t i = 0; i < d; i += CHUNK) {
         const size_t n = d - i < CHUNK ? d - i : CHUNK;
         const uint16_t *half = (const uint16_t *)k_page + i * 32;
         if (f32)
-            score_all(true, s, q + i, n_q, d, (const float *)k_page + i * 32, n);
+            score_all(true, i == 0, s, q + i, n_q, d, (const float *)k_page + i * 32, n);
         else if (!convert)
-            score_all(false, s, q + i, n_q, d, half, n);
+            score_all(false, i == 0, s, q + i, n_q, d, half, n);
         else {
             for (size_t j = 0; j < n * 32; j += 16)
                 v16_store(buf + j, v16_load_half(half + j));
-            score_all(true, s, q + i, n_q, d, buf, n);
+            score_all(true, i == 0, s, q + i, n_q, d, buf, n);
         }
     }
     for (size_t t = 0; t < n_q; t++) {

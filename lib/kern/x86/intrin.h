@@ -23,6 +23,14 @@
 #define OA__UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Makes what was loaded through p unknown, so that it is loaded again instead of kept in a
+ * register that is needed for something else. */
+#if defined(__GNUC__)
+#define OA__FORGET(p) __asm__("" : "+r"(p))
+#else
+#define OA__FORGET(p) ((void)0)
+#endif
+
 /* The four int8 activations that meet a line of weights. */
 static inline int32_t oa__load_quad(const int8_t *q)
 {
