@@ -84,7 +84,7 @@ int oa__template_render(oa__mem *mem, const char *text, size_t text_len,
     t.out = &result;
     int rc = set_variables(&t, args);
     if (rc == OA_OK) rc = oa__tmpl_parse(&t, text, text_len, &body);
-    if (rc == OA_OK) rc = oa__tmpl_exec(&t, body->kids, body->n_kids);
+    if (rc == OA_OK) rc = oa__tmpl_run(&t, body);
     if (rc == OA_OK && result.len > 0) rc = oa__str_add(out, result.data, result.len);
     oa__tmpl_free_arena(&t);
     return rc;

@@ -13,10 +13,10 @@ int oa__tmpl_lookup(tmpl *t, const tatom *name, tval *out)
 {
     for (const tscope *s = t->scope; s != NULL; s = s->parent) {
         for (uint32_t i = 0; i < s->len; i++) {
-            if (s->vars[i].name == name && s->vars[i].val.type != T_MISSING) {
-                *out = s->vars[i].val;
-                return OA_OK;
-            }
+            if (s->vars[i].name != name) continue;
+            *out = s->vars[i].val;
+            if (out->type == T_MISSING) return oa__tmpl_undef_name(t, &name->str, out);
+            return OA_OK;
         }
         t->steps += 1 + s->len / 8;
     }

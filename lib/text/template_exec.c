@@ -85,6 +85,14 @@ int oa__tmpl_assign(tmpl *t, const tnode *target, tval v)
     return OA_OK;
 }
 
+static int hide_names(tmpl *t, const tnode *body)
+{
+    for (uint32_t i = 0; i < body->n_hidden; i++) {
+        OA__TRY(oa__tmpl_scope_set(t, body->hidden[i], oa__tmpl_missing()));
+    }
+    return OA_OK;
+}
+
 /* Run a body in a scope of its own under `parent`, its text to `out`. */
 static int run_scope(tmpl *t, const tnode *body, tscope *scope, tout *out)
 {
@@ -92,10 +100,11 @@ static int run_scope(tmpl *t, const tnode *body, tscope *scope, tout *out)
     tout *out_before = t->out;
     t->scope = scope;
     t->out = out;
-    OA__TRY(oa__tmpl_exec(t, body->kids, body->n_kids));
+    int rc = hide_names(t, body);
+    if (rc == OA_OK) rc = oa__tmpl_exec(t, body->kids, body->n_kids);
     t->scope = before;
     t->out = out_before;
-    return OA_OK;
+    return rc;
 }
 
 /* --- loops ------------------------------------------------------------------------------------ */
@@ -117,6 +126,7 @@ NOINLINE static int loop_turn(tmpl *t, const tnode *n, tloop *loop, tval item, t
     t->scope = s;
     OA__TRY(oa__tmpl_scope_set(t, name, (tval){.type = T_LOOP, .u.loop = loop}));
     OA__TRY(oa__tmpl_assign(t, n->kids[0], item));
+    OA__TRY(hide_names(t, n->kids[1]));
     return oa__tmpl_exec(t, n->kids[1]->kids, n->kids[1]->n_kids);
 }
 
@@ -181,12 +191,14 @@ int oa__tmpl_loop_call(tmpl *t, tloop *loop, const tcall *call, tval *out)
     tout text = {0}, *before = t->out;
     t->scope = loop->scope;
     t->out = &text;
-    OA__TRY(oa__tmpl_enter(t));
-    OA__TRY(run_loop(t, loop->node, call->pos[0], loop->depth0 + 1));
-    oa__tmpl_leave(t);
+    int rc = oa__tmpl_enter(t);
+    if (rc == OA_OK) {
+        rc = run_loop(t, loop->node, call->pos[0], loop->depth0 + 1);
+        oa__tmpl_leave(t);
+    }
     t->scope = scope;
     t->out = before;
-    return oa__tmpl_str_out(t, &text, out);
+    return rc < 0 ? rc : oa__tmpl_str_out(t, &text, out);
 }
 
 /* --- macros ----------------------------------------------------------------------------------- */
@@ -429,6 +441,12 @@ static int exec_node(tmpl *t, const tnode *n)
         t->flow = FLOW_CONTINUE;
         return OA_OK;
     }
+}
+
+int oa__tmpl_run(tmpl *t, const tnode *root)
+{
+    OA__TRY(hide_names(t, root));
+    return oa__tmpl_exec(t, root->kids, root->n_kids);
 }
 
 int oa__tmpl_exec(tmpl *t, tnode *const *body, uint32_t n)

@@ -480,5 +480,5 @@ int oa__tmpl_parse(tmpl *t, const char *text, size_t len, tnode **out)
         }
         return oa__tmpl_fail_at(first->line, "no %s named '%s'", first->what, first->name->str.s);
     }
-    return OA_OK;
+    return oa__tmpl_find_hidden(t, *out);
 }

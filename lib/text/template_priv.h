@@ -154,7 +154,7 @@ typedef struct tatom {
 
 typedef struct tvar {
     const tatom *name;
-    tval val;
+    tval val; /* T_MISSING: undefined here, whatever the scopes around have */
 } tvar;
 
 struct tscope {
@@ -243,8 +243,10 @@ struct tnode {
     const uint8_t *ops; /* E_MATH, E_CMP: (n_kids - 1), ops[i] stands between kid i and i + 1 */
     const tatom *name;
     const targs *args;
-    tnode *a, *b, *c; /* what they are: see the functions that make the kinds */
-    tval value;       /* E_CONST, S_TEXT */
+    tnode *a, *b, *c;   /* what they are: see the functions that make the kinds */
+    const tatom **hidden; /* S_SCOPE as the body of a scope: its own names, see template_scope.c */
+    uint32_t n_hidden;
+    tval value;         /* E_CONST, S_TEXT */
 };
 
 enum { MACRO_VARARGS = 1, MACRO_KWARGS = 2, MACRO_CALLER = 4, MACRO_HAS_CALLER_PARAM = 8 };
@@ -383,6 +385,10 @@ static inline void oa__tmpl_leave(tmpl *t)
 /* Text to a list of statements in one S_SCOPE node. */
 int oa__tmpl_parse(tmpl *t, const char *text, size_t len, tnode **out);
 
+/* --- template_scope.c ----------------------------------------------------------------------- */
+
+int oa__tmpl_find_hidden(tmpl *t, tnode *root);
+
 /* --- template_value.c ----------------------------------------------------------------------- */
 
 static inline tval oa__tmpl_none(void)
@@ -506,6 +512,7 @@ int oa__tmpl_strftime(tmpl *t, tval fmt, tval *out);
 int oa__tmpl_eval(tmpl *t, const tnode *n, tval *out);
 int oa__tmpl_call(tmpl *t, tval fn, const tcall *call, tval *out);
 int oa__tmpl_args(tmpl *t, const targs *args, tcall *out);
+int oa__tmpl_run(tmpl *t, const tnode *root); /* what oa__tmpl_parse gave */
 int oa__tmpl_exec(tmpl *t, tnode *const *body, uint32_t n);
 int oa__tmpl_macro_call(tmpl *t, tmacro *m, const tcall *call, tval *out);
 int oa__tmpl_loop_call(tmpl *t, tloop *loop, const tcall *call, tval *out);

@@ -182,7 +182,7 @@ class Generator:
         if n <= 0:
             return self.out()
         r = self.pick
-        name = r("a", "b", "c", "ns.x")
+        name = r("a", "b", "s", "i", "ns.x")
         body = lambda: self.space() + self.block(n - 1) + self.space()
         return r(lambda: self.out(),
                  lambda: self.tag(f"set {name} = {self.any(2)}"),
