@@ -214,8 +214,7 @@ NOINLINE static int eval_cond(tmpl *t, const tnode *n, tval *out)
                                out);
 }
 
-/* --- members and literals ----------------------------------------------------------------------
- */
+/* --- members and literals --------------------------------------------------------------------- */
 
 NOINLINE static int eval_item(tmpl *t, const tnode *n, tval *out)
 {

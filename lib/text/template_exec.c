@@ -352,14 +352,16 @@ static int apply_filters(tmpl *t, const tnode *n, tval in, tval *out)
 /* {% set x %}...{% endset %} and {% filter f %}...{% endfilter %} */
 NOINLINE static int exec_capture(tmpl *t, const tnode *n)
 {
-    tscope *scope = NULL;
+    tscope *scope = NULL, *before = t->scope;
     tout text = {0};
     tval v = {0};
     OA__TRY(oa__tmpl_scope_push(t, t->scope, &scope));
     OA__TRY(run_scope(t, n->c, scope, &text));
     if (t->flow != FLOW_NEXT) return OA_OK;
     OA__TRY(oa__tmpl_str_out(t, &text, &v));
+    t->scope = scope; /* arguments of the filters see what the body has set */
     OA__TRY(apply_filters(t, n->b, v, &v));
+    t->scope = before;
     if (n->kind == S_FILTER) return oa__tmpl_add_str(t, t->out, v);
     return oa__tmpl_assign(t, n->a, v);
 }

@@ -25,7 +25,7 @@ static int parse_cond(tparser *p, tnode **out);
 static int parse_unary(tparser *p, bool with_filter, tnode **out);
 static int parse_primary(tparser *p, int flags, tnode **out);
 
-/* --- operators ------------------------------------------------------------------------------ */
+/* --- operators -------------------------------------------------------------------------------- */
 
 static int parse_pow(tparser *p, tnode **out)
 {
@@ -213,7 +213,7 @@ int oa__tmpl_parse_expr(tparser *p, int flags, tnode **out)
     return OA_OK;
 }
 
-/* --- calls, filters, tests, members --------------------------------------------------------- */
+/* --- calls, filters, tests, members ----------------------------------------------------------- */
 
 int oa__tmpl_parse_call_args(tparser *p, const targs **out)
 {
@@ -494,7 +494,7 @@ static int parse_unary(tparser *p, bool with_filter, tnode **out)
     return with_filter ? parse_filter_expr(p, *out, out) : OA_OK;
 }
 
-/* --- literals and names --------------------------------------------------------------------- */
+/* --- literals and names ----------------------------------------------------------------------- */
 
 static int parse_string(tparser *p, tnode **out)
 {

@@ -259,8 +259,7 @@ static int f_format(tmpl *t, tval in, const tcall *call, tval *out)
     return oa__tmpl_percent(t, in, args, out);
 }
 
-/* --- numbers -----------------------------------------------------------------------------------
- */
+/* --- numbers ---------------------------------------------------------------------------------- */
 
 static int float_to_int(tmpl *t, double f, tval *out)
 {

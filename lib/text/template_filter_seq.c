@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-/* --- sorting -----------------------------------------------------------------------------------
- */
+/* --- sorting ---------------------------------------------------------------------------------- */
 
 typedef struct keyed {
     tval key, val;
@@ -195,8 +194,7 @@ static int f_max(tmpl *t, tval in, const tcall *call, tval *out)
     return extreme(t, "max", in, call, OP_GT, out);
 }
 
-/* --- one value out of many ----------------------------------------------------------------------
- */
+/* --- one value out of many -------------------------------------------------------------------- */
 
 static int none(tmpl *t, const char *what, const tcall *call)
 {
@@ -243,8 +241,9 @@ static int f_reverse(tmpl *t, tval in, const tcall *call, tval *out)
         OA__TRY(oa__tmpl_get_slice(t, in, no, no, oa__tmpl_int(-1), out));
         return OA_OK;
     }
-    if (oa__tmpl_has_size(in) && in.type != T_LOOP)
+    if (oa__tmpl_has_size(in) && in.type != T_LOOP) {
         return oa__tmpl_lazy(t, IT_REVERSED, in, &it, out);
+    }
     tvec v = {0};
     OA__TRY(oa__tmpl_to_vec(t, in, &v));
     for (size_t i = 0; i < v.len / 2; i++) {
@@ -310,8 +309,7 @@ static int f_sum(tmpl *t, tval in, const tcall *call, tval *out)
     }
 }
 
-/* --- many values --------------------------------------------------------------------------------
- */
+/* --- many values ------------------------------------------------------------------------------ */
 
 static int f_list(tmpl *t, tval in, const tcall *call, tval *out)
 {

@@ -5,8 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- numbers with a width ------------------------------------------------------------------------
- */
+/* --- numbers with a width --------------------------------------------------------------------- */
 
 typedef struct spec {
     char fill[4]; /* one character */
@@ -72,8 +71,7 @@ static int group_digits(tmpl *t, const tout *in, char sep, int size, tout *o)
     return OA_OK;
 }
 
-/* --- "%d" % x
- * -------------------------------------------------------------------------------------- */
+/* --- "%d" % x --------------------------------------------------------------------------------- */
 
 typedef struct percent {
     tmpl *t;
@@ -275,8 +273,7 @@ int oa__tmpl_percent(tmpl *t, tval fmt, tval args, tval *out)
     return oa__tmpl_str_out(t, &p.o, out);
 }
 
-/* --- str.format
- * ------------------------------------------------------------------------------------- */
+/* --- str.format ------------------------------------------------------------------------------- */
 
 static int parse_spec(tmpl *t, const tstr *s, spec *f)
 {

@@ -68,18 +68,17 @@ static int int_math(tmpl *t, enum tnode_op op, int64_t a, int64_t b, tval *out)
     return OA_OK;
 }
 
-/* x ** y where one of them is no finite number or x is zero, as C's annex F says; x is not 1, y is
- * not 0, and a zero x comes with a positive y. */
-static double special_pow(double x, double y)
+/* C's pow() where one of the numbers is zero or not finite; x is not 1 and y not 0. */
+static double odd_pow(double x, double y)
 {
-    bool minus = signbit(x) && isfinite(y) && fmod(fabs(y), 2) == 1;
-    double r;
-    if (isnan(x) || isnan(y)) return x + y;
-    if (isinf(y))
-        r = fabs(x) == 1 ? 1 : (fabs(x) > 1) == (y > 0) ? INFINITY : 0;
-    else
-        r = (isinf(x) != 0) == (y > 0) ? INFINITY : 0;
-    return minus ? -r : r;
+    bool odd = !isinf(y) && fmod(y, 2) != 0 && floor(y) == y;
+    if (isnan(x) || isnan(y)) return NAN;
+    if (isinf(y)) {
+        if (fabs(x) == 1) return 1;
+        return (fabs(x) > 1) == (y > 0) ? INFINITY : 0;
+    }
+    double r = (x == 0) == (y > 0) ? 0 : INFINITY;
+    return odd ? copysign(r, x) : r;
 }
 
 static int float_pow(tmpl *t, double x, double y, tval *out)
@@ -91,7 +90,7 @@ static int float_pow(tmpl *t, double x, double y, tval *out)
     } else if (x == 0 && y < 0) {
         return oa__tmpl_fail(t, "0.0 cannot be raised to a negative power");
     } else if (isnan(x) || isnan(y) || isinf(x) || isinf(y) || x == 0) {
-        r = special_pow(x, y);
+        r = odd_pow(x, y);
     } else if (whole && fabs(y) <= 64) {
         double p = 1, f = x;
         for (int n = (int)fabs(y); n > 0; n >>= 1, f *= f) {
@@ -104,8 +103,9 @@ static int float_pow(tmpl *t, double x, double y, tval *out)
         r = oa__math_pow(fabs(x), y);
         if (x < 0 && fmod(y, 2) != 0) r = -r;
     }
-    if (isinf(r) && !isinf(x) && !isinf(y))
+    if (isinf(r) && !isinf(x) && !isinf(y)) {
         return oa__tmpl_fail(t, "numerical result out of range");
+    }
     *out = oa__tmpl_float(r);
     return OA_OK;
 }

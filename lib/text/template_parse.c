@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* --- helpers --------------------------------------------------------------------------------- */
+/* --- helpers ---------------------------------------------------------------------------------- */
 
 int oa__tmpl_parse_enter(tparser *p)
 {
@@ -127,7 +127,7 @@ static void make_firm(tparser *p, tunknown *mark)
     }
 }
 
-/* --- bodies ---------------------------------------------------------------------------------- */
+/* --- bodies ----------------------------------------------------------------------------------- */
 
 static int parse_statement(tparser *p, tnode **out);
 
@@ -201,7 +201,7 @@ static int parse_scope_to(tparser *p, const char *end, tnode **out)
     return OA_OK;
 }
 
-/* --- statements ------------------------------------------------------------------------------ */
+/* --- statements ------------------------------------------------------------------------------- */
 
 /* a = body, b = else or NULL; kids = condition, body, condition, body ... */
 static int parse_if(tparser *p, tnode *n)

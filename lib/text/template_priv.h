@@ -21,7 +21,7 @@
 
 #include "text/text.h"
 
-/* --- limits ------------------------------------------------------------------------------- */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 enum {
     OA__TMPL_DEPTH = 600,     /* nested evaluation: expressions, statements, macros, values */
@@ -33,7 +33,7 @@ enum {
 #define OA__TMPL_MAX_OUTPUT ((size_t)64 << 20) /* default */
 #define OA__TMPL_MAX_STEPS UINT64_C(10000000)  /* default */
 
-/* --- values ------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 typedef struct tmpl tmpl;
 typedef struct tnode tnode;
@@ -142,7 +142,7 @@ struct tcycler {
     size_t pos;
 };
 
-/* --- names and scopes --------------------------------------------------------------------- */
+/* --- names and scopes ------------------------------------------------------------------------- */
 
 /* An interned name with its value at the top level of the template. */
 typedef struct tatom {
@@ -164,7 +164,7 @@ struct tscope {
     bool captured; /* a macro or lazy filter keeps it: don't reuse */
 };
 
-/* --- nodes --------------------------------------------------------------------------------- */
+/* --- nodes ------------------------------------------------------------------------------------ */
 
 enum tnode_kind {
     /* statements */
@@ -318,7 +318,7 @@ struct tloop {
     bool exhausted;
 };
 
-/* --- the render ---------------------------------------------------------------------------- */
+/* --- the render ------------------------------------------------------------------------------- */
 
 typedef struct tchunk {
     struct tchunk *next;
@@ -356,7 +356,7 @@ struct tmpl {
     tstr *ascii[128]; /* one-character strings, made on demand */
 };
 
-/* --- template_arena.c ---------------------------------------------------------------------- */
+/* --- template_arena.c ------------------------------------------------------------------------- */
 
 void *oa__tmpl_alloc(tmpl *t, size_t size); /* zeroed, 16-aligned; NULL with the text set */
 void *oa__tmpl_alloc_array(tmpl *t, size_t n, size_t elem_size);
@@ -380,16 +380,16 @@ static inline void oa__tmpl_leave(tmpl *t)
     t->depth--;
 }
 
-/* --- template_parse.c, template_expr.c ------------------------------------------------------ */
+/* --- template_parse.c, template_expr.c -------------------------------------------------------- */
 
 /* Text to a list of statements in one S_SCOPE node. */
 int oa__tmpl_parse(tmpl *t, const char *text, size_t len, tnode **out);
 
-/* --- template_scope.c ----------------------------------------------------------------------- */
+/* --- template_scope.c ------------------------------------------------------------------------- */
 
 int oa__tmpl_find_hidden(tmpl *t, tnode *root);
 
-/* --- template_value.c ----------------------------------------------------------------------- */
+/* --- template_value.c ------------------------------------------------------------------------- */
 
 static inline tval oa__tmpl_none(void)
 {
@@ -459,19 +459,19 @@ int oa__tmpl_size(tmpl *t, tval v, size_t *out); /* len() */
 bool oa__tmpl_has_size(tval v);
 bool oa__tmpl_iterable(tval v);
 
-/* --- template_repr.c ------------------------------------------------------------------------ */
+/* --- template_repr.c -------------------------------------------------------------------------- */
 
 int oa__tmpl_add_str(tmpl *t, tout *o, tval v);  /* str() */
 int oa__tmpl_add_repr(tmpl *t, tout *o, tval v); /* repr() */
 int oa__tmpl_to_str(tmpl *t, tval v, tval *out); /* T_STR; strings come back as they are */
 
-/* --- template_json.c ------------------------------------------------------------------------ */
+/* --- template_json.c -------------------------------------------------------------------------- */
 
 int oa__tmpl_tojson(tmpl *t, tval v, const tcall *call, tval *out);
 /* Set the members of a JSON object as variables. */
 int oa__tmpl_load_json(tmpl *t, const char *json);
 
-/* --- template_iter.c ------------------------------------------------------------------------ */
+/* --- template_iter.c -------------------------------------------------------------------------- */
 
 int oa__tmpl_iter(tmpl *t, tval v, titer **out);
 /* *out is T_MISSING at the end. */
@@ -479,7 +479,7 @@ int oa__tmpl_next(tmpl *t, titer *it, tval *out);
 int oa__tmpl_lazy(tmpl *t, enum titer_kind kind, tval src, titer **it, tval *out);
 int oa__tmpl_to_vec(tmpl *t, tval v, tvec *out); /* all items */
 
-/* --- template_member.c ---------------------------------------------------------------------- */
+/* --- template_member.c ------------------------------------------------------------------------ */
 
 int oa__tmpl_get_attr(tmpl *t, tval obj, tval name, tval *out); /* obj.name */
 int oa__tmpl_get_item(tmpl *t, tval obj, tval key, tval *out);  /* obj[key] */
@@ -488,26 +488,26 @@ int oa__tmpl_get_slice(tmpl *t, tval obj, tval start, tval stop, tval step, tval
 int oa__tmpl_get_path(tmpl *t, tval obj, tval path, tval fallback, tval *out);
 int oa__tmpl_loop_attr(tmpl *t, tloop *loop, const tstr *name, tval *out);
 
-/* --- template_method.c ---------------------------------------------------------------------- */
+/* --- template_method.c ------------------------------------------------------------------------ */
 
 int oa__tmpl_method_find(uint8_t type, const tstr *name); /* -1 = no such method */
 const char *oa__tmpl_method_name(int id);
 bool oa__tmpl_method_unsafe(int id); /* would change its object: the sandbox refuses it */
 int oa__tmpl_method_call(tmpl *t, int id, tval self, const tcall *call, tval *out);
 
-/* --- template_op.c -------------------------------------------------------------------------- */
+/* --- template_op.c ---------------------------------------------------------------------------- */
 
 int oa__tmpl_math(tmpl *t, enum tnode_op op, tval a, tval b, tval *out);
 int oa__tmpl_negate(tmpl *t, tval a, bool plus, tval *out);
 int oa__tmpl_repeat(tmpl *t, tval seq, int64_t n, tval *out);
 int oa__tmpl_percent(tmpl *t, tval fmt, tval args, tval *out); /* "..." % args */
 
-/* --- template_format.c ---------------------------------------------------------------------- */
+/* --- template_format.c ------------------------------------------------------------------------ */
 
 int oa__tmpl_str_format(tmpl *t, tstr *fmt, const tcall *call, tval *out); /* str.format */
 int oa__tmpl_strftime(tmpl *t, tval fmt, tval *out);
 
-/* --- template_eval.c, template_exec.c ------------------------------------------------------- */
+/* --- template_eval.c, template_exec.c --------------------------------------------------------- */
 
 int oa__tmpl_eval(tmpl *t, const tnode *n, tval *out);
 int oa__tmpl_call(tmpl *t, tval fn, const tcall *call, tval *out);
@@ -522,7 +522,7 @@ int oa__tmpl_scope_push(tmpl *t, tscope *parent, tscope **out);
 void oa__tmpl_capture_scope(tscope *s);
 int oa__tmpl_lookup(tmpl *t, const tatom *name, tval *out);
 
-/* --- template_func.c ------------------------------------------------------------------------ */
+/* --- template_func.c -------------------------------------------------------------------------- */
 
 int oa__tmpl_set_globals(tmpl *t);
 const char *oa__tmpl_func_name(uint32_t id);
@@ -532,7 +532,7 @@ int oa__tmpl_func_call(tmpl *t, uint32_t id, const tcall *call, tval *out);
 int oa__tmpl_bind(tmpl *t, const char *what, const tcall *call, const char *const *names,
                   size_t n_required, tval *vals);
 
-/* --- template_filter.c, template_filter_seq.c, template_test.c ------------------------------- */
+/* --- template_filter.c, template_filter_seq.c, template_test.c -------------------------------- */
 
 typedef int (*oa__tmpl_filter_fn)(tmpl *t, tval in, const tcall *call, tval *out);
 typedef struct tfilter {
@@ -546,7 +546,7 @@ extern const tfilter oa__tmpl_filters_text[], oa__tmpl_filters_seq[]; /* end wit
 int oa__tmpl_test_find(const char *name, size_t len);
 int oa__tmpl_test_call(tmpl *t, int id, tval in, const tcall *call, bool *out);
 
-/* --- template_text.c: Unicode as Python sees it ---------------------------------------------- */
+/* --- template_text.c: Unicode as Python sees it ----------------------------------------------- */
 
 bool oa__tmpl_is_space(uint32_t cp);
 bool oa__tmpl_is_printable(uint32_t cp);

@@ -51,7 +51,7 @@ static int mention(frame *f, const tatom *name, bool read, bool stored)
     return OA_OK;
 }
 
-/* --- one scope: what it reads and sets itself --------------------------------------------------- */
+/* --- one scope: what it reads and sets itself ------------------------------------------------- */
 
 static int loads(frame *f, const tnode *n);
 
@@ -95,7 +95,8 @@ static int branch(frame *f, const tnode *n, const tnode *body, frame *out)
 {
     size_t mark = f->len;
     if (body != NULL) OA__TRY(statements(f, body));
-    for (uint32_t i = 2; n != NULL && i + 1 < n->n_kids; i += 2) { /* all the elifs are one branch */
+    /* All the elifs are one branch. */
+    for (uint32_t i = 2; n != NULL && i + 1 < n->n_kids; i += 2) {
         OA__TRY(loads(f, n->kids[i]));
         size_t from = f->len;
         OA__TRY(statements(f, n->kids[i + 1]));
@@ -170,7 +171,7 @@ static int statements(frame *f, const tnode *body)
     return OA_OK;
 }
 
-/* --- all scopes ---------------------------------------------------------------------------------- */
+/* --- all scopes ------------------------------------------------------------------------------- */
 
 static int inner(frame *f, const tnode *body);
 

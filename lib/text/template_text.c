@@ -75,8 +75,8 @@ static bool is_numeric(uint32_t cp)
 static bool is_upper(uint32_t cp)
 {
     if (cp < 128) return cp >= 'A' && cp <= 'Z';
-    return category(cp) == UTF8PROC_CATEGORY_LU ||
-           utf8proc_tolower((utf8proc_int32_t)cp) != (utf8proc_int32_t)cp;
+    utf8proc_int32_t c = (utf8proc_int32_t)cp;
+    return category(cp) == UTF8PROC_CATEGORY_LU || utf8proc_tolower(c) != c;
 }
 
 static bool is_lower(uint32_t cp)
@@ -189,6 +189,12 @@ static int add_upper_special(tmpl *t, tout *o, uint32_t cp, bool title, bool *do
     return OA_OK;
 }
 
+static bool is_case_ignorable(uint32_t cp)
+{
+    return category(cp) == UTF8PROC_CATEGORY_MN || cp == '\'' || cp == '.' || cp == 0xAD ||
+           cp == 0x2019;
+}
+
 /* Is the Sigma at byte `at` the last letter of a word? Then its lower case is another one. */
 static bool final_sigma(const tstr *s, size_t at)
 {
@@ -200,9 +206,7 @@ static bool final_sigma(const tstr *s, size_t at)
         while (i > 0 && ((unsigned char)s->s[i] & 0xC0) == 0x80)
             i--;
         oa__utf8_decode(s->s + i, s->len - i, &cp);
-        if (category(cp) == UTF8PROC_CATEGORY_MN || cp == '\'' || cp == 0xAD || cp == 0x2019 ||
-            cp == '.')
-            continue;
+        if (is_case_ignorable(cp)) continue;
         before = is_upper(cp) || is_lower(cp);
         break;
     }
@@ -210,9 +214,7 @@ static bool final_sigma(const tstr *s, size_t at)
     i = at + 2;
     for (int n = 0; i < s->len && n < 32; n++) {
         i += oa__utf8_decode(s->s + i, s->len - i, &cp);
-        if (category(cp) == UTF8PROC_CATEGORY_MN || cp == '\'' || cp == 0xAD || cp == 0x2019 ||
-            cp == '.')
-            continue;
+        if (is_case_ignorable(cp)) continue;
         return !(is_upper(cp) || is_lower(cp));
     }
     return true;
@@ -287,8 +289,7 @@ int oa__tmpl_case(tmpl *t, const tstr *s, enum tcase how, tval *out)
     return oa__tmpl_str_out(t, &o, out);
 }
 
-/* --- stripping and searching -------------------------------------------------------------------
- */
+/* --- stripping and searching ------------------------------------------------------------------ */
 
 static bool strips(const tstr *chars, const char *s, size_t n, uint32_t cp)
 {
@@ -393,8 +394,7 @@ int oa__tmpl_splitlines(tmpl *t, const tstr *s, bool keep_ends, tval *out)
     return oa__tmpl_vec_done(t, T_LIST, &v, out);
 }
 
-/* --- numbers -----------------------------------------------------------------------------------
- */
+/* --- numbers ---------------------------------------------------------------------------------- */
 
 static int digit_of(const char *s, size_t len, size_t *n)
 {

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- strings --------------------------------------------------------------------------------- */
+/* --- strings ---------------------------------------------------------------------------------- */
 
 int oa__tmpl_str(tmpl *t, const char *s, size_t len, tval *out)
 {
@@ -111,7 +111,7 @@ size_t oa__tmpl_str_offset(tmpl *t, tstr *s, size_t at)
     return i;
 }
 
-/* --- lists ----------------------------------------------------------------------------------- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 int oa__tmpl_list(tmpl *t, enum tval_type type, size_t n, tval *out)
 {
@@ -141,7 +141,7 @@ int oa__tmpl_vec_done(tmpl *t, enum tval_type type, const tvec *v, tval *out)
     return OA_OK;
 }
 
-/* --- undefined ------------------------------------------------------------------------------- */
+/* --- undefined -------------------------------------------------------------------------------- */
 
 static int undef(tmpl *t, tundef u, tval *out)
 {
@@ -364,8 +364,7 @@ int oa__tmpl_hash(tmpl *t, tval v, uint64_t *out)
     }
 }
 
-/* --- equality and order ------------------------------------------------------------------------
- */
+/* --- equality and order ----------------------------------------------------------------------- */
 
 static int list_equal(tmpl *t, const tlist *a, const tlist *b, bool *out)
 {

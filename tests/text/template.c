@@ -22,7 +22,8 @@ static void test_text_template__output(void **state)
         {"", ""},
         {"plain", "plain"},
         {"{{ 1 }} {{ 1.0 }} {{ true }} {{ none }} {{ 'a' }} {{ nope }}.", "1 1.0 True None a ."},
-        {"{{ ['a', \"it's\", 2.5, (1,), {'k': none}] }}", "['a', \"it's\", 2.5, (1,), {'k': None}]"},
+        {"{{ ['a', \"it's\", 2.5, (1,), {'k': none}] }}",
+         "['a', \"it's\", 2.5, (1,), {'k': None}]"},
         {"{{ f + 0.2 }} {{ 1e16 }} {{ 7 // 2 }} {{ -7 % 3 }} {{ 7 / 2 }} {{ 2 ** 3 ** 2 }}",
          "0.30000000000000004 1e+16 3 2 3.5 64"},
         {"{{ 'a' ~ 1 ~ none }} {{ 'ab' * 2 }} {{ [1] + [2] }}", "a1None abab [1, 2]"},
@@ -32,7 +33,8 @@ static void test_text_template__output(void **state)
         {"{{ 'h\xC3\xA9llo'[1] }}{{ 'h\xC3\xA9llo'[::-1] }}{{ l[-2:] }}{{ 'h\xC3\xA9'|length }}",
          "\xC3\xA9oll\xC3\xA9h[1, 2]2"},
         {"{{ d.items() | list }}{{ d['items'] }}{{ d.get('z', 9) }}", "[('k', 1), ('items', 2)]29"},
-        {"{{ bos_token }}{{ eos_token }}{{ add_generation_prompt }}{{ tools }}", "<s></s>FalseNone"},
+        {"{{ bos_token }}{{ eos_token }}{{ add_generation_prompt }}{{ tools }}",
+         "<s></s>FalseNone"},
         {"{{ messages[1].role }}{{ messages[1]['content'] | trim }}", "userH\xC3\xA4?"},
         {"{{ strftime_now('%d %b %Y, %H:%M') }}", "22 Nov 2024, 12:45"},
     };
@@ -52,7 +54,8 @@ static void test_text_template__statements(void **state)
         {"{% for x in l %}{% if x == 1 %}{% break %}{% endif %}{{ x }}{% endfor %}", "3"},
         {"{% if 0 %}a{% elif 1 %}b{% else %}c{% endif %}", "b"},
         {"{% set x = 1 %}{% for i in l %}{% set x = i %}{% endfor %}{{ x }}", "1"},
-        {"{% set ns = namespace(n=0) %}{% for i in l %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}",
+        {"{% set ns = namespace(n=0) %}{% for i in l %}{% set ns.n = ns.n + i %}{% endfor %}"
+         "{{ ns.n }}",
          "6"},
         {"{% set x %}a{{ 1 }}{% endset %}[{{ x }}]", "[a1]"},
         {"{% set a, b = 1, 2 %}{{ b }}{{ a }}", "21"},
@@ -63,7 +66,8 @@ static void test_text_template__statements(void **state)
         {"{% with a = 1 %}{{ a }}{% endwith %}{{ a }}", "1"},
         {"{% generation %}said{% endgeneration %}", "said"},
         {"{% raw %}{{ x }}{% endraw %}{# gone #}", "{{ x }}"},
-        {"{% for x in [[1], [2, [3]]] recursive %}{{ loop(x) if x is iterable else x }}{% endfor %}",
+        {"{% for x in [[1], [2, [3]]] recursive %}{{ loop(x) if x is iterable else x }}"
+         "{% endfor %}",
          "123"},
     };
     CHECK(cases);
@@ -81,6 +85,7 @@ static void test_text_template__white_space(void **state)
         {"{{ 'keep' }}\n", "keep"},
         {"{{ 1 }}\n\n", "1\n"},
         {"a\r\nb\rc", "a\nb\nc"},
+        {"\t{% if 1 %}tab{% endif %}", "tab"},
     };
     CHECK(cases);
 }
@@ -93,7 +98,8 @@ static void test_text_template__filters(void **state)
          "aA BAbx"},
         {"{{ l | sort | join(',') }}{{ l | first }}{{ l | last }}{{ l | sum }}{{ l | max }}",
          "1,2,33263"},
-        {"{{ messages | map(attribute='role') | unique | list }}", "['system', 'user', 'assistant']"},
+        {"{{ messages | map(attribute='role') | unique | list }}",
+         "['system', 'user', 'assistant']"},
         {"{{ messages | selectattr('role', 'eq', 'user') | list | length }}", "2"},
         {"{{ messages | rejectattr('role', 'in', ['user']) | map(attribute='role') | join('+') }}",
          "system+assistant"},
@@ -139,7 +145,8 @@ static void test_text_template__shared_strings(void **state)
         {"{% set a = 'x' + 'yz' %}{% set t = a[1:] %}{% set b = t + '1' %}{% set c = a + '2' %}"
          "{{ t }},{{ b }},{{ c }}",
          "yz,yz1,xyz2"},
-        {"{% set ns = namespace(s='') %}{% for i in range(300) %}{% set ns.s = ns.s ~ i %}{% endfor %}"
+        {"{% set ns = namespace(s='') %}{% for i in range(300) %}"
+         "{% set ns.s = ns.s ~ i %}{% endfor %}"
          "{{ ns.s | length }}{{ ns.s[-3:] }}",
          "790299"},
     };
@@ -165,7 +172,8 @@ static void test_text_template__arguments(void **state)
     assert_string_equal(out.data, "Btool");
     oa__str_free(&out);
 
-    static const char *const bad[] = {"[1]", "{", "{\"a\": 1e999}", "", "{\"a\": 99999999999999999999}"};
+    static const char *const bad[] = {"[1]", "{", "{\"a\": 1e999}", "",
+                                      "{\"a\": 99999999999999999999}"};
     for (size_t i = 0; i < OA__ARRAY_LEN(bad); i++) {
         args.variables_json = bad[i];
         assert_int_equal(oa__template_render(NULL, "x", 1, &args, &out), OA_EINVAL);

@@ -77,7 +77,8 @@ static void test_text_template_error__runtime(void **state)
         {"{{ range(200000) }}", "1: range too big: at most 100000 items"},
         {"{{ nope | tojson }}", "1: object of type Undefined is not JSON serializable"},
         {"{% set d = {} %}{% set d.x = 1 %}", "1: cannot assign attribute on non-namespace object"},
-        {"{% macro m(a) %}{% endmacro %}{{ m(b=1) }}", "1: macro 'm' takes no keyword argument 'b'"},
+        {"{% macro m(a) %}{% endmacro %}{{ m(b=1) }}",
+         "1: macro 'm' takes no keyword argument 'b'"},
         {"{% for a, b in [1] %}{% endfor %}", "1: 'int' object is not iterable"},
     };
     check_code(cases, OA__ARRAY_LEN(cases), OA_ETEMPLATE);
@@ -91,8 +92,10 @@ static void test_text_template_error__sandbox(void **state)
         {"{{ ''.__class__.__mro__ }}",
          "1: access to attribute '__class__' of 'str' object is unsafe"},
         {"{{ messages.append(1) }}", "1: access to attribute 'append' of 'list' object is unsafe"},
-        {"{{ messages[0].update({}) }}", "1: access to attribute 'update' of 'dict' object is unsafe"},
-        {"{{ messages[0].pop('role') }}", "1: access to attribute 'pop' of 'dict' object is unsafe"},
+        {"{{ messages[0].update({}) }}",
+         "1: access to attribute 'update' of 'dict' object is unsafe"},
+        {"{{ messages[0].pop('role') }}",
+         "1: access to attribute 'pop' of 'dict' object is unsafe"},
         {"{{ '{0.__class__.x}'.format(1) }}",
          "1: access to attribute '__class__' of 'int' object is unsafe"},
         {"{% set ns = namespace() %}{% set ns.__x = 1 %}",

@@ -37,12 +37,14 @@ static void expect_z(const char *text, int code)
 static void test_text_template_limit__steps(void **state)
 {
     (void)state;
-    const char *loops = "{% for i in range(1000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}";
+    const char *loops =
+        "{% for i in range(1000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}";
     expect(loops, strlen(loops), 100000, 0, OA_ELIMIT);
     expect_z("{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}",
              OA_ELIMIT);
     /* Work that does not look like a loop counts too. */
-    expect_z("{% set l = range(99999) | list %}{% for i in l %}{{ i in l }}{% endfor %}", OA_ELIMIT);
+    expect_z("{% set l = range(99999) | list %}{% for i in l %}{{ i in l }}{% endfor %}",
+             OA_ELIMIT);
     expect_z("{% set s = 'ab' * 9999999 %}{% for i in range(99999) %}{{ s.find('c') }}{% endfor %}",
              OA_ELIMIT);
     expect_z("{% set s = '\xC3\xA9' * 999999 %}{% for i in range(99999) %}{{ s[i] }}{% endfor %}",
@@ -165,7 +167,8 @@ static void test_text_template_limit__failing_allocations(void **state)
         "{% set ns.s = ns.s ~ x.content | trim ~ loop.length %}"
         "{% set ns.l = ns.l + [x.role] %}{{ m(loop.index) }}"
         "{% endfor %}{{ ns.s }}{{ ns.l | unique | map('upper') | sort | join('-') }}"
-        "{% for i in range(2000) %}{% set ns.s = ns.s + 'abcdefghij' %}{% endfor %}{{ ns.s | length }}"
+        "{% for i in range(2000) %}{% set ns.s = ns.s + 'abcdefghij' %}{% endfor %}"
+        "{{ ns.s | length }}"
         "{{ messages | tojson(indent=1) | length }}{{ '%05.1f' % 2.25 }}{{ d | dictsort }}"
         "{{ messages | groupby('role') | length }}{% call m(1) %}{% endcall %}";
     oa__render_args args = util_args();

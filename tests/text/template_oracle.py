@@ -17,7 +17,8 @@ import template_random
 
 HERE = pathlib.Path(__file__).parent
 REFUSED = ("does not fit 64 bits", "not supported", "too large", "needs more than", "makes more",
-           "takes more", "levels deep")
+           "takes more", "levels deep",
+           "can't be sliced")  # jinja2 folds 5[1:] to an undefined value, but fails for x[1:]
 
 
 class Ours:
@@ -59,7 +60,8 @@ class Comparison:
 
     def done(self, what):
         for name, template, want, got in self.bad[:15]:
-            print(f"# {name}\n#   template: {template!r}\n#   jinja2:   {want!r}\n#   ours:     {got!r}")
+            print(f"# {name}\n#   template: {template!r}")
+            print(f"#   jinja2:   {want!r}\n#   ours:     {got!r}")
         ok = not self.bad and self.n_refused * 50 <= self.n
         print(f"{'ok' if ok else 'not ok'} - {what}: {self.n} compared, {self.n_errors} of them "
               f"errors in jinja2, {len(self.bad)} differ, {self.n_refused} refused")

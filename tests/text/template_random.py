@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random templates: expressions of every kind, most of them well typed, some not."""
+"""Random templates out of a grammar: expressions and statements of every kind, most of them well
+typed, some not. In a rule, <kind> stands for an expression, <kind0> for an atom, other <words> for
+one of their choices."""
 import random
+import re
 
 VARIABLES = {
     "i": 7, "neg": -3, "z": 0, "f": 2.5, "t": True, "no": False, "nil": None,
@@ -11,209 +14,159 @@ VARIABLES = {
           {"name": "z", "v": 2}],
 }
 
-INTS = ["0", "1", "2", "-1", "3", "10", "i", "neg", "z", "true", "d.n", "l[0]"]
-FLOATS = ["0.5", "2.0", "-1.25", "1e3", "f", "0.1", "1e-7", "12345.678"]
-STRS = ["'a'", "''", "'abc'", "'a,b,,c'", "'Ünïcödé'", "' x '", "'%s'", "'it\\'s'", "'line\\nline2'",
-        "s", "e", "u", "sp", "num", "d.k", "'12.5'", "'{}'", "'the quick-brown (fox)'"]
-LISTS = ["l", "m", "w", "n", "o", "[1, 2, 3]", "['x', 'y']", "[[1, 2], [0]]", "(1, 2)", "range(4)",
-         "[none, 1]", "[1.5, 2]", "d.l", "[[], {}, '']"]
-DICTS = ["d", "{'a': 1, 'b': [2]}", "{}", "{1: 'one', 'x': none}", "o[0]", "{'b': 2, 'A': 1}"]
-OTHER = ["none", "nope", "d.nope", "nil", "no", "m[99]"]
+ATOMS = {
+    "int": ["0", "1", "2", "-1", "3", "10", "i", "neg", "z", "true", "d.n", "l[0]"],
+    "float": ["0.5", "2.0", "-1.25", "1e3", "f", "0.1", "1e-7", "12345.678"],
+    "str": ["'a'", "''", "'abc'", "'a,b,,c'", "'Ünïcödé'", "' x '", "'%s'", "'it\\'s'",
+            "'line\\nline2'", "s", "e", "u", "sp", "num", "d.k", "'12.5'", "'{}'",
+            "'the quick-brown (fox)'"],
+    "list": ["l", "m", "w", "n", "o", "[1, 2, 3]", "['x', 'y']", "[[1, 2], [0]]", "(1, 2)",
+             "range(4)", "[none, 1]", "[1.5, 2]", "d.l", "[[], {}, '']"],
+    "dict": ["d", "{'a': 1, 'b': [2]}", "{}", "{1: 'one', 'x': none}", "o[0]", "{'b': 2, 'A': 1}"],
+    "bool": ["true", "false", "t", "no"],
+    "other": ["none", "nope", "d.nope", "nil", "no", "m[99]"],
+}
+
+WORDS = {
+    "arith": ["+", "-", "*", "//", "%"], "same": ["==", "!="], "cmp": ["<", "<=", ">", ">=", "=="],
+    "order": ["<", "<=", ">", ">="], "logic": ["and", "or"], "maybe_not": ["", "not "],
+    "within": ["in", "not in"], "plus": ["~", "+"],
+    "find": ["find", "rfind", "count"], "one": ["sum", "max", "min", "first", "last"],
+    "at": ["0", "1", "2", "-1", "-2", "3", "7", "-9"], "small": ["0", "1", "2", "3"],
+    "digits": ["0", "1", "2", "-1"], "method": ["'floor'", "'ceil'", "'common'"],
+    "test": ["defined", "undefined", "none", "string", "number", "integer", "float", "boolean",
+             "mapping", "iterable", "sequence", "true", "false", "lower", "upper", "callable",
+             "escaped"],
+    "int_test": ["odd", "even", "divisibleby 3", "gt 2"], "ends": ["startswith", "endswith"],
+    "class": ["isalpha", "isdigit", "isspace", "isupper", "islower", "isalnum", "istitle",
+              "isascii", "isprintable", "isnumeric", "isidentifier", "isdecimal"],
+    "part": ["", "", "0", "1", "2", "-1", "-2", "5", "-7"],
+    "step": ["", "", ":", ":2", ":-1", ":-2", ":3"], "times": ["0", "2", "3", "-1"],
+    "json": ["", "", "(indent=2)", "(ensure_ascii=true)", "(sort_keys=true)"],
+    "str_filter": ["upper", "lower", "title", "capitalize", "trim", "reverse", "first", "last",
+                   "e"],
+    "str_method": ["upper", "lower", "title", "capitalize", "strip", "lstrip", "rstrip",
+                   "swapcase", "casefold"],
+    "strip": ["strip", "lstrip", "rstrip", "removeprefix", "removesuffix"],
+    "once": ["", ", 1"], "twice": ["", ", 2"], "yes": ["", ", true"],
+    "indent": ["2", "4, true", "first=true, blank=true", "0"],
+    "truncate": ["5", "4, true", "8, false, '', 0"], "width": ["3", "5", "9", "12"],
+    "justify": ["center", "ljust", "rjust", "zfill"], "split": ["split", "rsplit"],
+    "at_what": ["", "','", "' '", "none, 1", "'l', 1"], "partition": ["partition", "rpartition"],
+    "sort": ["", "(reverse=true)", "(case_sensitive=true)"], "turn": ["unique", "reverse"],
+    "filter": ["'upper'", "'string'", "'length'", "'int'", "'abs'", "'default', 9", "'first'",
+               "'tojson'", "'trim'", "'join', '+'"],
+    "select": ["select", "reject"], "selectattr": ["selectattr", "rejectattr"],
+    "a_test": ["", "'odd'", "'string'", "'none'", "'defined'", "'gt', 1", "'eq', 'a'", "'number'",
+               "'in', [1, 'a']", "'mapping'"],
+    "attr": ["'name'", "'v'", "'tags'", "'tags.0'", "'nope'"], "fallback": ["", ", default=1"],
+    "attr_test": ["", ", 'defined'", ", 'eq', 2"], "pairs": ["dictsort", "items | list", "list"],
+    "portion": ["batch(2)", "slice(2)", "batch(3, 0)"], "view": ["keys", "values", "items"],
+    "range": ["3", "1, 5", "5, 0, -2", "l | length"], "key": ["k", "nope", "a", "z"],
+    "five": ["", ", 5"], "end": ["first", "last", "min", "max"],
+    "space": ["", "", " ", "\n", "  \n  ", "text ", "\n\n"], "sign": ["", "", "-", "+"],
+    "minus": ["", "", "-"], "name": ["a", "b", "s", "i", "ns.x"], "plain_name": ["a", "b"],
+    "if": ["", "", " if x", " if loop is undefined"],
+    "turn_text": ["{{ x }}", "{{ loop.index }}/{{ loop.length }}",
+                  "{{ loop.last }}{{ loop.nextitem }}", "{{ loop.first }}{{ loop.previtem }}",
+                  "{{ loop.revindex0 }}{{ loop.cycle(1, 2) }}",
+                  "{% if loop.index > 2 %}{% break %}{% endif %}",
+                  "{% if x %}{% continue %}{% endif %}!"],
+    "call": ["{{ mm(1) }}", "{{ mm(q=i, p=a) }}", "{{ mm() }}", "{{ mm(1, 2, 3) }}"],
+    "block_filter": ["upper", "trim", "indent(2)", "replace('a', s)", "replace('', e)"],
+    "dict_loop": [".items()", " | dictsort", ""],
+}
+
+RULES = {
+    "int": ["(<num> <arith> <num>)", "(<seq> | length)", "(<any> | int)", "(<num> | round | int)",
+            "-<int0>", "(<str>).<find>(<str0>)", "(<list> | <one>)", "(<str> | wordcount)",
+            "(<num> | abs)", "(<list>)[<at>]", "(<int0> ** <small>)"],
+    "float": ["(<num> / <num>)", "(<num> <arith> <float0>)", "(<num> | round(<digits>))",
+              "(<num> | round(<small>, <method>))", "(<any> | float)"],
+    "bool": ["(<any> <same> <any>)", "(<num> <cmp> <num>)", "(<str> <order> <str>)",
+             "(<num> < <num> <= <num>)", "(<bool> <logic> <bool>)", "(not <any>)",
+             "(<any> is <maybe_not><test>)", "(<int> is <int_test>)", "(<any> <within> <list>)",
+             "(<str> <within> <str>)", "(<str0> in <dict>)", "(<str>).<ends>(<str0>)",
+             "(<str>).<class>()"],
+    "str": ["(<str> <plus> <str>)", "(<any> ~ <any>)", "(<str> * <times>)",
+            "(<str>)[<part>:<part><step>]", "(<str>)[<at>]", "(<any> | string)",
+            "(<any> | tojson<json>)", "(<str> | <str_filter>)", "(<str>).<str_method>()",
+            "(<str>).<strip>(<str0>)", "(<str> | replace(<str0>, <str0><once>))",
+            "(<str>).replace(<str0>, <str0><twice>)", "(<list> | join(<str0>))",
+            "(<str> | indent(<indent>))", "(<str> | truncate(<truncate>))",
+            "(<str> | center(<width>))", "(<str>).<justify>(<width>)",
+            "('%s|%5d|%-6s|%.2f' % (<any>, <num>, <any>, <num>))",
+            "('%s-%r' | format(<any>, <any>))", "'{}:{!r}'.format(<any>, <any>)",
+            "'{:>8}|{:<6}|'.format(<str>, <num>)",
+            "'{:.3f} {:08.2f} {:+}'.format(<num>, <num>, <num>)",
+            "(<any> | default(<str0><yes>))"],
+    "list": ["[<any>, <any>]", "(<list> + <list>)", "(<list>)[<part>:<part><step>]",
+             "(<str>).<split>(<at_what>)", "(<str>).splitlines()", "(<str>).<partition>(<str0>)",
+             "(<seq> | list)", "(<list> | sort<sort>)", "(<list> | <turn> | list)",
+             "(<list> | map(<filter>) | list)", "(<list> | <select>(<a_test>) | list)",
+             "(o | map(attribute=<attr><fallback>) | list)",
+             "(o | <selectattr>(<attr><attr_test>) | list)",
+             "(o | sort(attribute=<attr>) | map(attribute='name') | list)", "(<dict> | <pairs>)",
+             "(<list> | <portion> | list)", "(<dict>).<view>() | list", "range(<range>)"],
+    "dict": ["{<str0>: <any>, 'z': <any>}", "dict(a=<any>, b=<any>)",
+             "(<dict> | items | list | first | default([]))", "d.copy()", "o[1]"],
+    "other": ["(<dict>).<key>", "(<dict>)[<str0>]", "(<dict>).get(<str0><five>)",
+              "(<any>)[<any>]", "(<seq> | <end>)"],
+    "out": ["{{<minus> <any> <minus>}}"],
+    "stmt": ["<out>", "{%<sign> set <name> = <any> <sign>%}",
+             "{%<sign> set <plain_name> <sign>%}<body>{%<sign> endset <sign>%}",
+             "{%<sign> if <any> <sign>%}<body>{%<sign> elif <any> <sign>%}<body>"
+             "{%<sign> else <sign>%}<body>{%<sign> endif <sign>%}",
+             "{%<sign> if <any> <sign>%}<body>{%<sign> endif <sign>%}",
+             "{%<sign> for x in <seq><if> <sign>%}<body><turn_text>{%<sign> endfor <sign>%}",
+             "{%<sign> for x in <seq><if> <sign>%}<body><turn_text>{%<sign> else <sign>%}<body>"
+             "{%<sign> endfor <sign>%}",
+             "{%<sign> for k, v in <dict><dict_loop> <sign>%}{{ k }}={{ v }}<body>"
+             "{%<sign> endfor <sign>%}",
+             "{%<sign> macro mm(p, q=<any>) <sign>%}{{ p }}{{ q }}<body>"
+             "{%<sign> endmacro <sign>%}<call>",
+             "{%<sign> filter <block_filter> <sign>%}<body>{%<sign> endfilter <sign>%}",
+             "{%<sign> with a = <any> <sign>%}<body>{%<sign> endwith <sign>%}",
+             "{#<minus> c <minus>#}", "{% raw %} {{ x }} {% endraw %}"],
+    "body": ["<space><stmt><space>", "<space><stmt><space><stmt><space>"],
+}
 
 
 class Generator:
     def __init__(self, seed):
         self.r = random.Random(seed)
 
-    def pick(self, *options):
-        return self.r.choice(options)
+    def make(self, what, n):
+        if what in WORDS:
+            return self.r.choice(WORDS[what])
+        if what.endswith("0"):
+            return self.r.choice(ATOMS[what[:-1]])
+        if what == "num":
+            what = self.r.choice(["int", "int", "float"])
+        elif what == "seq":
+            what = self.r.choice(["list", "str", "dict"])
+        elif what == "any":
+            what = self.r.choices(["int", "float", "str", "list", "dict", "bool", "other"],
+                                  [5, 2, 6, 5, 2, 3, 1])[0]
+        if what in ATOMS:
+            if n <= 0 or self.r.random() < 0.15:
+                return self.r.choice(ATOMS[what])
+            if self.r.random() < 0.03:
+                return self.make("any", n - 1)  # the wrong type
+            if self.r.random() < 0.08:
+                return self.fill(f"(<{what}> if <bool> else <{what}>)", n)
+        elif what == "stmt" and n <= 0:
+            what = "out"
+        return self.fill(self.r.choice(RULES[what]), min(n, 3) if what == "out" else n)
 
-    def atom(self, kind):
-        pool = {"int": INTS, "float": FLOATS, "str": STRS, "list": LISTS, "dict": DICTS,
-                "bool": ["true", "false", "t", "no"], "other": OTHER}[kind]
-        return self.r.choice(pool)
-
-    def any(self, n):
-        kind = self.r.choices(["int", "float", "str", "list", "dict", "bool", "other"],
-                              [5, 2, 6, 5, 2, 3, 1])[0]
-        return self.expr(kind, n)
-
-    def expr(self, kind, n):
-        if n <= 0 or self.r.random() < 0.15:
-            return self.atom(kind)
-        if self.r.random() < 0.03:
-            return self.any(n - 1)  # the wrong type
-        if self.r.random() < 0.08:
-            return f"({self.expr(kind, n - 1)} if {self.expr('bool', n - 1)} else {self.expr(kind, n - 1)})"
-        return getattr(self, kind)(n - 1)
-
-    def int(self, n):
-        r = self.pick
-        return r(lambda: f"({self.num(n)} {r('+', '-', '*', '//', '%')} {self.num(n)})",
-                 lambda: f"({self.any_seq(n)} | length)",
-                 lambda: f"({self.any(n)} | int)",
-                 lambda: f"({self.num(n)} | round | int)",
-                 lambda: f"-{self.atom('int')}",
-                 lambda: f"({self.str(n)}).{r('find', 'rfind', 'count')}({self.atom('str')})",
-                 lambda: f"({self.list(n)} | {r('sum', 'max', 'min', 'first', 'last')})",
-                 lambda: f"({self.str(n)} | wordcount)",
-                 lambda: f"({self.num(n)} | abs)",
-                 lambda: f"({self.list(n)})[{self.int_small()}]",
-                 lambda: f"({self.atom('int')} ** {r('0', '1', '2', '3')})")()
-
-    def num(self, n):
-        return self.expr(self.pick("int", "int", "float"), n)
-
-    def int_small(self):
-        return self.pick("0", "1", "2", "-1", "-2", "3", "7", "-9")
-
-    def float(self, n):
-        r = self.pick
-        return r(lambda: f"({self.num(n)} / {self.num(n)})",
-                 lambda: f"({self.num(n)} {r('+', '-', '*', '//', '%')} {self.atom('float')})",
-                 lambda: f"({self.num(n)} | round({r('0', '1', '2', '-1')}))",
-                 lambda: f"({self.num(n)} | round({r('0', '1', '2')}, {r(*QUOTED_ROUND)}))",
-                 lambda: f"({self.any(n)} | float)")()
-
-    def bool(self, n):
-        r = self.pick
-        tests = ["defined", "undefined", "none", "string", "number", "integer", "float", "boolean",
-                 "mapping", "iterable", "sequence", "true", "false", "lower", "upper", "callable",
-                 "escaped"]
-        return r(lambda: f"({self.any(n)} {r('==', '!=')} {self.any(n)})",
-                 lambda: f"({self.num(n)} {r('<', '<=', '>', '>=', '==')} {self.num(n)})",
-                 lambda: f"({self.str(n)} {r('<', '<=', '>', '>=')} {self.str(n)})",
-                 lambda: f"({self.num(n)} < {self.num(n)} <= {self.num(n)})",
-                 lambda: f"({self.expr('bool', n)} {r('and', 'or')} {self.expr('bool', n)})",
-                 lambda: f"(not {self.any(n)})",
-                 lambda: f"({self.any(n)} is {r('', 'not ')}{r(*tests)})",
-                 lambda: f"({self.expr('int', n)} is {r('odd', 'even', 'divisibleby 3', 'gt 2')})",
-                 lambda: f"({self.any(n)} {r('in', 'not in')} {self.list(n)})",
-                 lambda: f"({self.str(n)} {r('in', 'not in')} {self.str(n)})",
-                 lambda: f"({self.atom('str')} in {self.dict(n)})",
-                 lambda: f"({self.str(n)}).{r('startswith', 'endswith')}({self.atom('str')})",
-                 lambda: f"({self.str(n)}).{r('isalpha', 'isdigit', 'isspace', 'isupper', 'islower', 'isalnum', 'istitle', 'isascii', 'isprintable', 'isnumeric')}()")()
-
-    def slice(self):
-        r = self.pick
-        part = lambda: r("", "", "0", "1", "2", "-1", "-2", "5", "-7")
-        return part() + ":" + part() + r("", "", ":", ":2", ":-1", ":-2", ":3")
-
-    def str(self, n):
-        r = self.pick
-        return r(lambda: f"({self.str_(n)} {r('~', '+')} {self.str_(n)})",
-                 lambda: f"({self.any(n)} ~ {self.any(n)})",
-                 lambda: f"({self.str_(n)} * {r('0', '2', '3', '-1')})",
-                 lambda: f"({self.str_(n)})[{self.slice()}]",
-                 lambda: f"({self.str_(n)})[{self.int_small()}]",
-                 lambda: f"({self.any(n)} | string)",
-                 lambda: f"({self.any(n)} | tojson{r('', '', '(indent=2)', '(ensure_ascii=true)', '(sort_keys=true)')})",
-                 lambda: f"({self.str_(n)} | {r('upper', 'lower', 'title', 'capitalize', 'trim', 'reverse', 'first', 'last', 'e')})",
-                 lambda: f"({self.str_(n)}).{r('upper', 'lower', 'title', 'capitalize', 'strip', 'lstrip', 'rstrip', 'swapcase', 'casefold')}()",
-                 lambda: f"({self.str_(n)}).{r('strip', 'lstrip', 'rstrip', 'removeprefix', 'removesuffix')}({self.atom('str')})",
-                 lambda: f"({self.str_(n)} | replace({self.atom('str')}, {self.atom('str')}{r('', ', 1')}))",
-                 lambda: f"({self.str_(n)}).replace({self.atom('str')}, {self.atom('str')}{r('', ', 2')})",
-                 lambda: f"({self.list(n)} | join({self.atom('str')}))",
-                 lambda: f"({self.str_(n)} | indent({r('2', '4, true', 'first=true, blank=true', '0')}))",
-                 lambda: f"({self.str_(n)} | truncate({r(*TRUNCATE)}))",
-                 lambda: f"({self.str_(n)} | center({r('5', '12')}))",
-                 lambda: f"({self.str_(n)}).{r('center', 'ljust', 'rjust', 'zfill')}({r('3', '9', '12')})",
-                 lambda: f"('%s|%5d|%-6s|%.2f' % ({self.any(n)}, {self.num(n)}, {self.any(n)}, {self.num(n)}))",
-                 lambda: f"('%s-%r' | format({self.any(n)}, {self.any(n)}))",
-                 lambda: f"'{{}}:{{!r}}'.format({self.any(n)}, {self.any(n)})",
-                 lambda: f"'{{:>8}}|{{:<6}}|'.format({self.str_(n)}, {self.num(n)})",
-                 lambda: f"'{{:.3f}} {{:08.2f}} {{:+}}'.format({self.num(n)}, {self.num(n)}, {self.num(n)})",
-                 lambda: f"({self.any(n)} | default({self.atom('str')}{r('', ', true')}))")()
-
-    def str_(self, n):
-        return self.expr("str", n)
-
-    def any_seq(self, n):
-        return self.expr(self.pick("list", "str", "dict"), n)
-
-    def list(self, n):
-        r = self.pick
-        seq = lambda: self.expr("list", n)
-        return r(lambda: f"[{self.any(n)}, {self.any(n)}]",
-                 lambda: f"({seq()} + {seq()})",
-                 lambda: f"({seq()})[{self.slice()}]",
-                 lambda: f"({self.str_(n)}).{r('split', 'rsplit')}({r('', chr(39) + ',' + chr(39), chr(39) + ' ' + chr(39), 'none, 1', chr(39) + 'l' + chr(39) + ', 1')})",
-                 lambda: f"({self.str_(n)}).{r('splitlines()', 'partition(chr)'.replace('chr', self.atom('str')), 'rpartition(chr)'.replace('chr', self.atom('str')))}",
-                 lambda: f"({self.any_seq(n)} | list)",
-                 lambda: f"({seq()} | sort{r('', '(reverse=true)', '(case_sensitive=true)')})",
-                 lambda: f"({seq()} | {r('unique', 'reverse')} | list)",
-                 lambda: f"({seq()} | map({r(*QUOTED_FILTERS)}) | list)",
-                 lambda: f"({seq()} | {r('select', 'reject')}({r('', *QUOTED_TESTS)}) | list)",
-                 lambda: f"(o | map(attribute={r(*QUOTED_ATTRS)}{r('', ', default=1')}) | list)",
-                 lambda: f"(o | {r('selectattr', 'rejectattr')}({r(*QUOTED_ATTRS)}{r('', ', ' + chr(39) + 'defined' + chr(39), ', ' + chr(39) + 'eq' + chr(39) + ', 2')}) | list)",
-                 lambda: f"(o | sort(attribute={r(*QUOTED_ATTRS)}) | map(attribute='name') | list)",
-                 lambda: f"({self.dict(n)} | {r('dictsort', 'items | list', 'list')})",
-                 lambda: f"({seq()} | {r('batch(2)', 'slice(2)', 'batch(3, 0)')} | list)",
-                 lambda: f"({self.dict(n)}).{r('keys', 'values', 'items')}() | list",
-                 lambda: f"range({self.pick('3', '1, 5', '5, 0, -2', 'l | length')})")()
-
-    def dict(self, n):
-        r = self.pick
-        return r(lambda: f"{{{self.atom('str')}: {self.any(n)}, 'z': {self.any(n)}}}",
-                 lambda: f"dict(a={self.any(n)}, b={self.any(n)})",
-                 lambda: f"({self.expr('dict', n)} | items | list | first | default([]))",
-                 lambda: "d.copy()", lambda: "o[1]")()
-
-    def other(self, n):
-        r = self.pick
-        return r(lambda: f"({self.expr('dict', n)}).{r('k', 'nope', 'a', 'z', 'get')}",
-                 lambda: f"({self.expr('dict', n)})[{self.atom('str')}]",
-                 lambda: f"({self.expr('dict', n)}).get({self.atom('str')}{r('', ', 5')})",
-                 lambda: f"({self.any(n)})[{self.any(n)}]",
-                 lambda: f"({self.any_seq(n)} | {r('first', 'last', 'min', 'max')})")()
-
-    # --- statements ---------------------------------------------------------------------------
-
-    def space(self):
-        return self.pick("", "", " ", "\n", "  \n  ", "text ", "\n\n")
-
-    def tag(self, inner):
-        return "{%" + self.pick("", "", "-", "+") + f" {inner} " + self.pick("", "", "-", "+") + "%}"
-
-    def out(self, n=2):
-        return "{{" + self.pick("", "", "-") + f" {self.any(n)} " + self.pick("", "", "-") + "}}"
-
-    def statement(self, n):
-        if n <= 0:
-            return self.out()
-        r = self.pick
-        name = r("a", "b", "s", "i", "ns.x")
-        body = lambda: self.space() + self.block(n - 1) + self.space()
-        return r(lambda: self.out(),
-                 lambda: self.tag(f"set {name} = {self.any(2)}"),
-                 lambda: self.tag(f"set {r('a', 'b')}") + body() + self.tag("endset"),
-                 lambda: self.tag(f"if {self.any(2)}") + body() + self.tag(f"elif {self.any(1)}") + body() + self.tag("else") + body() + self.tag("endif"),
-                 lambda: self.tag(f"if {self.any(2)}") + body() + self.tag("endif"),
-                 lambda: self.tag(f"for x in {self.any_seq(2)}{r('', '', ' if x', ' if loop is undefined')}") + body() + r("{{ x }}", "{{ loop.index }}/{{ loop.length }}", "{{ loop.last }}{{ loop.nextitem }}", "{{ loop.first }}{{ loop.previtem }}", "{{ loop.revindex0 }}{{ loop.cycle(1, 2) }}", "{% if loop.index > 2 %}{% break %}{% endif %}", "{% if x %}{% continue %}{% endif %}!") + r("", self.tag("else") + body()) + self.tag("endfor"),
-                 lambda: self.tag("for k, v in " + self.expr("dict", 1) + r(".items()", " | dictsort", "")) + "{{ k }}={{ v }}" + body() + self.tag("endfor"),
-                 lambda: self.tag("macro mm(p, q=" + self.any(1) + ")") + "{{ p }}{{ q }}" + body() + self.tag("endmacro") + r("{{ mm(1) }}", "{{ mm(q=i, p=a) }}", "{{ mm() }}", "{{ mm(1, 2, 3) }}"),
-                 lambda: self.tag(f"filter {r('upper', 'trim', 'indent(2)', 'replace(chr, s)'.replace('chr', self.atom('str')))}") + body() + self.tag("endfilter"),
-                 lambda: self.tag(f"with a = {self.any(1)}") + body() + self.tag("endwith"),
-                 lambda: "{#" + self.pick("", "-") + " c " + self.pick("", "-") + "#}",
-                 lambda: "{% raw %} {{ x }} {% endraw %}")()
-
-    def block(self, n):
-        return self.space().join(self.statement(n) for _ in range(self.r.randint(1, 2)))
-
-
-QUOTED_FILTERS = ["'upper'", "'string'", "'length'", "'int'", "'abs'", "'default', 9", "'first'",
-                  "'tojson'", "'trim'", "'join', '+'"]
-QUOTED_TESTS = ["'odd'", "'string'", "'none'", "'defined'", "'gt', 1", "'eq', 'a'", "'number'",
-                "'in', [1, 'a']", "'mapping'"]
-QUOTED_ATTRS = ["'name'", "'v'", "'tags'", "'tags.0'", "'nope'"]
-TRUNCATE = ["5", "4, true", "8, false, '', 0"]
-QUOTED_ROUND = ["'floor'", "'ceil'", "'common'"]
+    def fill(self, rule, n):
+        return re.sub(r"<(\w+)>", lambda m: self.make(m.group(1), n - 1), rule)
 
 
 def templates(n, seed):
     g = Generator(seed)
     for i in range(n):
         if i % 3 == 2:
-            yield "{% set ns = namespace(x=1) %}" + g.block(3)
+            yield "{% set ns = namespace(x=1) %}" + g.make("body", 5)
         else:
-            yield "{{ " + g.any(1 + i % 4) + " }}"
+            yield "{{ " + g.make("any", 2 + i % 4) + " }}"
