@@ -550,6 +550,15 @@ int oa__tmpl_test_call(tmpl *t, int id, tval in, const tcall *call, bool *out);
 
 bool oa__tmpl_is_space(uint32_t cp);
 bool oa__tmpl_is_printable(uint32_t cp);
+/* Unicode data (template_case.c). */
+typedef struct tspecial {
+    uint32_t cp;
+    uint32_t upper[3], title[3]; /* 0 = no more */
+} tspecial;
+extern const tspecial oa__tmpl_special_case[];
+extern const size_t oa__tmpl_n_special_case;
+extern const uint32_t oa__tmpl_other_lower[][2], oa__tmpl_other_upper[][2];
+extern const size_t oa__tmpl_n_other_lower, oa__tmpl_n_other_upper;
 enum tcase { CASE_UPPER, CASE_LOWER, CASE_TITLE, CASE_CAPITAL, CASE_SWAP, CASE_FOLD };
 int oa__tmpl_case(tmpl *t, const tstr *s, enum tcase how, tval *out);
 enum tclass {

@@ -66,24 +66,51 @@ static bool is_digit(uint32_t cp)
            (cp >= 0x11052 && cp <= 0x1105A) || (cp >= 0x1F100 && cp <= 0x1F10A);
 }
 
+/* Without the ideographs that Python takes for numbers: they are letters here and no more. */
 static bool is_numeric(uint32_t cp)
 {
     utf8proc_category_t c = category(cp);
     return is_digit(cp) || c == UTF8PROC_CATEGORY_NL || c == UTF8PROC_CATEGORY_NO;
 }
 
+static bool in_ranges(uint32_t cp, const uint32_t (*ranges)[2], size_t n)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (cp > ranges[mid][1]) {
+            lo = mid + 1;
+        } else if (cp < ranges[mid][0]) {
+            hi = mid;
+        } else {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_upper(uint32_t cp)
 {
     if (cp < 128) return cp >= 'A' && cp <= 'Z';
-    utf8proc_int32_t c = (utf8proc_int32_t)cp;
-    return category(cp) == UTF8PROC_CATEGORY_LU || utf8proc_tolower(c) != c;
+    return category(cp) == UTF8PROC_CATEGORY_LU ||
+           in_ranges(cp, oa__tmpl_other_upper, oa__tmpl_n_other_upper);
 }
 
 static bool is_lower(uint32_t cp)
 {
     if (cp < 128) return cp >= 'a' && cp <= 'z';
-    return category(cp) == UTF8PROC_CATEGORY_LL || cp == 0xAA || cp == 0xBA ||
-           (cp >= 0x2B0 && cp <= 0x2B8) || (cp >= 0x2E0 && cp <= 0x2E4);
+    return category(cp) == UTF8PROC_CATEGORY_LL ||
+           in_ranges(cp, oa__tmpl_other_lower, oa__tmpl_n_other_lower);
+}
+
+static bool is_title(uint32_t cp)
+{
+    return cp >= 128 && category(cp) == UTF8PROC_CATEGORY_LT;
+}
+
+static bool is_cased(uint32_t cp)
+{
+    return is_upper(cp) || is_lower(cp) || is_title(cp);
 }
 
 bool oa__tmpl_is_word(uint32_t cp)
@@ -121,14 +148,14 @@ static bool in_class(uint32_t cp, enum tclass c, size_t at)
 }
 
 /* Lower, upper and title need one cased character and no wrong one. */
-static bool is_cased(const tstr *s, enum tclass c)
+static bool in_case(const tstr *s, enum tclass c)
 {
     bool found = false, before = false;
     for (size_t i = 0; i < s->len;) {
         uint32_t cp;
         i += oa__utf8_decode(s->s + i, s->len - i, &cp);
-        bool up = is_upper(cp), low = !up && is_lower(cp);
-        if ((c == CLASS_LOWER && up) || (c == CLASS_UPPER && low)) return false;
+        bool title = is_title(cp), up = title || is_upper(cp), low = !up && is_lower(cp);
+        if ((c == CLASS_LOWER && up) || (c == CLASS_UPPER && (low || title))) return false;
         if (c == CLASS_TITLE && ((up && before) || (low && !before))) return false;
         found = found || up || low;
         before = up || low;
@@ -138,7 +165,7 @@ static bool is_cased(const tstr *s, enum tclass c)
 
 bool oa__tmpl_is_class(const tstr *s, enum tclass c)
 {
-    if (c == CLASS_LOWER || c == CLASS_UPPER || c == CLASS_TITLE) return is_cased(s, c);
+    if (c == CLASS_LOWER || c == CLASS_UPPER || c == CLASS_TITLE) return in_case(s, c);
     if (s->len == 0) return c == CLASS_ASCII || c == CLASS_PRINTABLE;
     for (size_t i = 0; i < s->len;) {
         uint32_t cp;
@@ -151,42 +178,27 @@ bool oa__tmpl_is_class(const tstr *s, enum tclass c)
 
 /* --- case ------------------------------------------------------------------------------------- */
 
-/* Characters whose upper case is more than one character (Unicode's SpecialCasing), without the
- * Greek ones with iota below, which upper_greek() makes. */
-static const struct {
-    uint32_t cp;
-    uint32_t to[3];
-} upper_special[] = {
-    {0xDF, {'S', 'S', 0}},          {0x149, {0x2BC, 'N', 0}},       {0x1F0, {'J', 0x30C, 0}},
-    {0x390, {0x399, 0x308, 0x301}}, {0x3B0, {0x3A5, 0x308, 0x301}}, {0x587, {0x535, 0x552, 0}},
-    {0x1E96, {'H', 0x331, 0}},      {0x1E97, {'T', 0x308, 0}},      {0x1E98, {'W', 0x30A, 0}},
-    {0x1E99, {'Y', 0x30A, 0}},      {0x1E9A, {'A', 0x2BE, 0}},      {0xFB00, {'F', 'F', 0}},
-    {0xFB01, {'F', 'I', 0}},        {0xFB02, {'F', 'L', 0}},        {0xFB03, {'F', 'F', 'I'}},
-    {0xFB04, {'F', 'F', 'L'}},      {0xFB05, {'S', 'T', 0}},        {0xFB06, {'S', 'T', 0}},
-    {0xFB13, {0x544, 0x546, 0}},    {0xFB14, {0x544, 0x535, 0}},    {0xFB15, {0x544, 0x53B, 0}},
-    {0xFB16, {0x54E, 0x546, 0}},    {0xFB17, {0x544, 0x53D, 0}}};
-
 static int add_cp(tmpl *t, tout *o, uint32_t cp)
 {
     char buf[4];
     return oa__tmpl_out_add(t, o, buf, oa__utf8_encode(cp, buf));
 }
 
-/* Special upper case of one character: true when it was written. title: only the first letter. */
-static int add_upper_special(tmpl *t, tout *o, uint32_t cp, bool title, bool *done)
+/* What a character becomes in upper or title case when that is more than one; else NULL. */
+static const uint32_t *special_case(uint32_t cp, bool title)
 {
-    *done = true;
-    for (size_t i = 0; i < OA__ARRAY_LEN(upper_special); i++) {
-        if (upper_special[i].cp != cp) continue;
-        for (int k = 0; k < 3 && upper_special[i].to[k] != 0; k++) {
-            uint32_t c = upper_special[i].to[k];
-            if (title && k > 0) c = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
-            OA__TRY(add_cp(t, o, c));
+    size_t lo = 0, hi = oa__tmpl_n_special_case;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        const tspecial *s = &oa__tmpl_special_case[mid];
+        if (s->cp == cp) return title ? s->title : s->upper;
+        if (s->cp < cp) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
         }
-        return OA_OK;
     }
-    *done = false;
-    return OA_OK;
+    return NULL;
 }
 
 static bool is_case_ignorable(uint32_t cp)
@@ -207,7 +219,7 @@ static bool final_sigma(const tstr *s, size_t at)
             i--;
         oa__utf8_decode(s->s + i, s->len - i, &cp);
         if (is_case_ignorable(cp)) continue;
-        before = is_upper(cp) || is_lower(cp);
+        before = is_cased(cp);
         break;
     }
     if (!before) return false;
@@ -215,7 +227,7 @@ static bool final_sigma(const tstr *s, size_t at)
     for (int n = 0; i < s->len && n < 32; n++) {
         i += oa__utf8_decode(s->s + i, s->len - i, &cp);
         if (is_case_ignorable(cp)) continue;
-        return !(is_upper(cp) || is_lower(cp));
+        return !is_cased(cp);
     }
     return true;
 }
@@ -232,9 +244,11 @@ static int add_lower(tmpl *t, tout *o, const tstr *s, size_t at, uint32_t cp)
 
 static int add_upper(tmpl *t, tout *o, uint32_t cp, bool title)
 {
-    bool done = false;
-    if (cp >= 128) OA__TRY(add_upper_special(t, o, cp, title, &done));
-    if (done) return OA_OK;
+    const uint32_t *special = cp < 128 ? NULL : special_case(cp, title);
+    if (special != NULL) {
+        for (int i = 0; i < 3 && special[i] != 0; i++) OA__TRY(add_cp(t, o, special[i]));
+        return OA_OK;
+    }
     utf8proc_int32_t c = (utf8proc_int32_t)cp;
     return add_cp(t, o, (uint32_t)(title ? utf8proc_totitle(c) : utf8proc_toupper(c)));
 }
@@ -283,7 +297,7 @@ int oa__tmpl_case(tmpl *t, const tstr *s, enum tcase how, tval *out)
             OA__TRY(begin ? add_upper(t, &o, cp, true) : add_lower(t, &o, s, i, cp));
             break;
         }
-        begin = how == CASE_TITLE && !(up || is_lower(cp));
+        begin = how == CASE_TITLE && !is_cased(cp);
         i += n;
     }
     return oa__tmpl_str_out(t, &o, out);
@@ -406,6 +420,7 @@ static int digit_of(const char *s, size_t len, size_t *n)
         return cp >= 'a' && cp <= 'z' ? (int)cp - 'a' + 10 : 99;
     }
     if (!is_decimal(cp)) return 99;
+    if (cp >= 0x1D7CE && cp <= 0x1D7FF) return (int)(cp - 0x1D7CE) % 10; /* five runs in a row */
     /* Decimal digits come in runs of ten; the run begins where the one before is none. */
     int d = 0;
     while (d < 9 && is_decimal(cp - 1 - (uint32_t)d))
