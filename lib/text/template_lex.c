@@ -12,7 +12,7 @@ typedef struct lexer {
     tmpl *t;
     const char *s;
     size_t len, at;
-    uint32_t line;     /* of s[counted] */
+    uint32_t line; /* of s[counted] */
     size_t counted;
     bool line_starting; /* the last match ended a line */
     ttok *toks;
@@ -21,11 +21,42 @@ typedef struct lexer {
     size_t n_open, open_cap;
 } lexer;
 
-static const char *const tok_names[] = {
-    "end of template", "template data", "begin of statement block", "end of statement block",
-    "begin of print statement", "end of print statement", "name", "string", "integer", "float",
-    "+", "-", "*", "/", "//", "%", "**", "~", "[", "]", "(", ")", "{", "}", "==", "!=", ">", ">=",
-    "<", "<=", "=", ".", ":", "|", ",", ";"};
+static const char *const tok_names[] = {"end of template",
+                                        "template data",
+                                        "begin of statement block",
+                                        "end of statement block",
+                                        "begin of print statement",
+                                        "end of print statement",
+                                        "name",
+                                        "string",
+                                        "integer",
+                                        "float",
+                                        "+",
+                                        "-",
+                                        "*",
+                                        "/",
+                                        "//",
+                                        "%",
+                                        "**",
+                                        "~",
+                                        "[",
+                                        "]",
+                                        "(",
+                                        ")",
+                                        "{",
+                                        "}",
+                                        "==",
+                                        "!=",
+                                        ">",
+                                        ">=",
+                                        "<",
+                                        "<=",
+                                        "=",
+                                        ".",
+                                        ":",
+                                        "|",
+                                        ",",
+                                        ";"};
 
 const char *oa__tmpl_tok_name(uint8_t type)
 {
@@ -65,7 +96,8 @@ static size_t space_at(const lexer *x, size_t at) /* bytes of one white space ch
 
 static size_t skip_space(const lexer *x, size_t at)
 {
-    for (size_t n; (n = space_at(x, at)) > 0;) at += n;
+    for (size_t n; (n = space_at(x, at)) > 0;)
+        at += n;
     return at;
 }
 
@@ -74,7 +106,8 @@ static size_t rstrip(const lexer *x, size_t from, size_t to)
 {
     while (to > from) {
         size_t p = to - 1;
-        while (p > from && ((unsigned char)x->s[p] & 0xC0) == 0x80) p--;
+        while (p > from && ((unsigned char)x->s[p] & 0xC0) == 0x80)
+            p--;
         if (space_at(x, p) == 0) break;
         to = p;
     }
@@ -94,7 +127,8 @@ static int add_data(lexer *x, size_t from, size_t to, char sign, bool is_var)
         to = rstrip(x, from, to);
     } else if (sign != '+' && !is_var) {
         size_t bol = to;
-        while (bol > from && x->s[bol - 1] != '\n') bol--;
+        while (bol > from && x->s[bol - 1] != '\n')
+            bol--;
         if ((bol > from || x->line_starting) && bol < to && rstrip(x, bol, to) == bol) to = bol;
     }
     if (to == from) return OA_OK;
@@ -339,9 +373,9 @@ static int lex_operator(lexer *x, size_t at)
     static const uint8_t two_type[] = {TOK_FLOORDIV, TOK_POW, TOK_EQ, TOK_NE, TOK_GE, TOK_LE};
     static const char one[] = "+-*/%~[](){}><=.:|,;";
     static const uint8_t one_type[] = {
-        TOK_ADD, TOK_SUB, TOK_MUL, TOK_DIV, TOK_MOD, TOK_TILDE, TOK_LBRACKET, TOK_RBRACKET,
-        TOK_LPAREN, TOK_RPAREN, TOK_LBRACE, TOK_RBRACE, TOK_GT, TOK_LT, TOK_ASSIGN, TOK_DOT,
-        TOK_COLON, TOK_PIPE, TOK_COMMA, TOK_SEMICOLON};
+        TOK_ADD,      TOK_SUB,    TOK_MUL,    TOK_DIV,    TOK_MOD,    TOK_TILDE,    TOK_LBRACKET,
+        TOK_RBRACKET, TOK_LPAREN, TOK_RPAREN, TOK_LBRACE, TOK_RBRACE, TOK_GT,       TOK_LT,
+        TOK_ASSIGN,   TOK_DOT,    TOK_COLON,  TOK_PIPE,   TOK_COMMA,  TOK_SEMICOLON};
     for (size_t i = 0; i < OA__ARRAY_LEN(two); i++) {
         if (!is_at(x, at, two[i])) continue;
         x->at = at + 2;

@@ -20,7 +20,8 @@ int oa__tmpl_positional(tmpl *t, const char *what, const tcall *call, size_t min
         return oa__tmpl_fail(t, "%s() got %zu arguments, wants %zu to %zu", what, call->n_pos, min,
                              max);
     }
-    for (size_t i = 0; i < max; i++) a[i] = i < call->n_pos ? call->pos[i] : oa__tmpl_missing();
+    for (size_t i = 0; i < max; i++)
+        a[i] = i < call->n_pos ? call->pos[i] : oa__tmpl_missing();
     return OA_OK;
 }
 
@@ -151,7 +152,8 @@ static int loop_changed(tmpl *t, tval self, const tcall *call, tval *out)
     bool equal = false;
     if (call->kw != NULL) return oa__tmpl_fail(t, "changed() takes no keyword arguments");
     OA__TRY(oa__tmpl_list(t, T_TUPLE, call->n_pos, &now));
-    for (size_t i = 0; i < call->n_pos; i++) now.u.l->items[i] = call->pos[i];
+    for (size_t i = 0; i < call->n_pos; i++)
+        now.u.l->items[i] = call->pos[i];
     if (self.u.loop->changed.type != T_MISSING) {
         OA__TRY(oa__tmpl_equal(t, self.u.loop->changed, now, &equal));
     }
@@ -275,7 +277,8 @@ int oa__tmpl_method_call(tmpl *t, int id, tval self, const tcall *call, tval *ou
     /* Parts of a safe text are safe. */
     if (out->type == T_STR) out->flag = 1;
     if (out->type == T_LIST || out->type == T_TUPLE) {
-        for (size_t i = 0; i < out->u.l->len; i++) out->u.l->items[i].flag = 1;
+        for (size_t i = 0; i < out->u.l->len; i++)
+            out->u.l->items[i].flag = 1;
     }
     return OA_OK;
 }

@@ -243,10 +243,10 @@ struct tnode {
     const uint8_t *ops; /* E_MATH, E_CMP: (n_kids - 1), ops[i] stands between kid i and i + 1 */
     const tatom *name;
     const targs *args;
-    tnode *a, *b, *c;   /* what they are: see the functions that make the kinds */
+    tnode *a, *b, *c;     /* what they are: see the functions that make the kinds */
     const tatom **hidden; /* S_SCOPE as the body of a scope: its own names, see template_scope.c */
     uint32_t n_hidden;
-    tval value;         /* E_CONST, S_TEXT */
+    tval value; /* E_CONST, S_TEXT */
 };
 
 enum { MACRO_VARARGS = 1, MACRO_KWARGS = 2, MACRO_CALLER = 4, MACRO_HAS_CALLER_PARAM = 8 };

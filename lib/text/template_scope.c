@@ -58,8 +58,10 @@ static int loads(frame *f, const tnode *n);
 static int loads_of_args(frame *f, const targs *args)
 {
     if (args == NULL) return OA_OK;
-    for (uint32_t i = 0; i < args->n_pos; i++) OA__TRY(loads(f, args->pos[i]));
-    for (uint32_t i = 0; i < args->n_kw; i++) OA__TRY(loads(f, args->kw[i]));
+    for (uint32_t i = 0; i < args->n_pos; i++)
+        OA__TRY(loads(f, args->pos[i]));
+    for (uint32_t i = 0; i < args->n_kw; i++)
+        OA__TRY(loads(f, args->kw[i]));
     OA__TRY(loads(f, args->dyn_args));
     return loads(f, args->dyn_kwargs);
 }
@@ -74,7 +76,8 @@ static int loads(frame *f, const tnode *n)
     OA__TRY(loads(f, n->a));
     OA__TRY(loads(f, n->b));
     OA__TRY(loads(f, n->c));
-    for (uint32_t i = 0; i < n->n_kids; i++) OA__TRY(loads(f, n->kids[i]));
+    for (uint32_t i = 0; i < n->n_kids; i++)
+        OA__TRY(loads(f, n->kids[i]));
     OA__TRY(loads_of_args(f, n->args));
     oa__tmpl_leave(f->t);
     return OA_OK;
@@ -84,7 +87,8 @@ static int stores(frame *f, const tnode *target, bool param)
 {
     if (target->kind == E_NAME) return mention(f, target->name, param, true);
     if (target->kind == E_NSREF) return mention(f, target->a->name, true, false);
-    for (uint32_t i = 0; i < target->n_kids; i++) OA__TRY(stores(f, target->kids[i], param));
+    for (uint32_t i = 0; i < target->n_kids; i++)
+        OA__TRY(stores(f, target->kids[i], param));
     return OA_OK;
 }
 
@@ -100,11 +104,12 @@ static int branch(frame *f, const tnode *n, const tnode *body, frame *out)
         OA__TRY(loads(f, n->kids[i]));
         size_t from = f->len;
         OA__TRY(statements(f, n->kids[i + 1]));
-        for (size_t k = from; k < f->len; k++) f->syms[k].hidden = false;
+        for (size_t k = from; k < f->len; k++)
+            f->syms[k].hidden = false;
     }
     for (size_t i = mark; i < f->len; i++) {
-        OA__TRY(oa__tmpl_grow(f->t, (void **)&out->syms, &out->cap, out->len + 1,
-                              sizeof *out->syms));
+        OA__TRY(
+            oa__tmpl_grow(f->t, (void **)&out->syms, &out->cap, out->len + 1, sizeof *out->syms));
         out->syms[out->len++] = f->syms[i];
     }
     f->len = mark;
@@ -150,21 +155,37 @@ static int statements(frame *f, const tnode *body)
         OA__TRY(oa__tmpl_charge(f->t, 1));
         switch (n->kind) {
         case S_OUT:
-        case S_FOR: OA__TRY(loads(f, n->a)); break;
-        case S_IF: OA__TRY(visit_if(f, n)); break;
+        case S_FOR:
+            OA__TRY(loads(f, n->a));
+            break;
+        case S_IF:
+            OA__TRY(visit_if(f, n));
+            break;
         case S_SET:
             OA__TRY(loads(f, n->b));
             OA__TRY(stores(f, n->a, false));
             break;
-        case S_SET_BLOCK: OA__TRY(stores(f, n->a, false)); break;
-        case S_MACRO: OA__TRY(mention(f, n->name, false, true)); break;
-        case S_CALL: OA__TRY(loads(f, n->a)); break;
-        case S_FILTER: OA__TRY(loads(f, n->b)); break;
-        case S_WITH:
-            for (uint32_t k = 1; k < n->n_kids; k += 2) OA__TRY(loads(f, n->kids[k]));
+        case S_SET_BLOCK:
+            OA__TRY(stores(f, n->a, false));
             break;
-        case S_SCOPE: OA__TRY(statements(f, n)); break;
-        default: break;
+        case S_MACRO:
+            OA__TRY(mention(f, n->name, false, true));
+            break;
+        case S_CALL:
+            OA__TRY(loads(f, n->a));
+            break;
+        case S_FILTER:
+            OA__TRY(loads(f, n->b));
+            break;
+        case S_WITH:
+            for (uint32_t k = 1; k < n->n_kids; k += 2)
+                OA__TRY(loads(f, n->kids[k]));
+            break;
+        case S_SCOPE:
+            OA__TRY(statements(f, n));
+            break;
+        default:
+            break;
         }
     }
     oa__tmpl_leave(f->t);
@@ -180,7 +201,8 @@ static int finish(frame *f, tnode *body)
 {
     uint32_t n = 0;
     OA__TRY(statements(f, body));
-    for (size_t i = 0; i < f->len; i++) n += f->syms[i].hidden;
+    for (size_t i = 0; i < f->len; i++)
+        n += f->syms[i].hidden;
     body->hidden = oa__tmpl_alloc_array(f->t, n, sizeof *body->hidden);
     if (body->hidden == NULL) return oa__tmpl_nomem(f->t);
     for (size_t i = 0; i < f->len; i++) {
@@ -194,7 +216,8 @@ static int macro(frame *f, const tnode *n)
     for (uint32_t i = 0; i < n->args->n_pos; i++) {
         OA__TRY(mention(f, n->args->pos[i]->name, true, true));
     }
-    for (uint32_t i = 0; i < n->args->n_kw; i++) OA__TRY(loads(f, n->args->kw[i]));
+    for (uint32_t i = 0; i < n->args->n_kw; i++)
+        OA__TRY(loads(f, n->args->kw[i]));
     return finish(f, n->kids[0]);
 }
 
@@ -211,14 +234,18 @@ static int scope_of(const frame *around, const tnode *n)
         return n->c == NULL ? OA_OK : finish(&other, n->c);
     }
     case S_MACRO:
-    case S_CALL: return macro(&f, n);
+    case S_CALL:
+        return macro(&f, n);
     case S_SET_BLOCK:
-    case S_FILTER: return finish(&f, n->c);
+    case S_FILTER:
+        return finish(&f, n->c);
     case S_WITH:
         if (n->flag) f.parent = NULL; /* a named block */
-        for (uint32_t k = 0; k + 1 < n->n_kids; k += 2) OA__TRY(stores(&f, n->kids[k], true));
+        for (uint32_t k = 0; k + 1 < n->n_kids; k += 2)
+            OA__TRY(stores(&f, n->kids[k], true));
         return finish(&f, n->a);
-    default: return OA_OK;
+    default:
+        return OA_OK;
     }
 }
 
@@ -228,7 +255,8 @@ static int inner(frame *f, const tnode *body)
     for (uint32_t i = 0; i < body->n_kids; i++) {
         const tnode *n = body->kids[i];
         if (n->kind == S_IF) {
-            for (uint32_t k = 1; k < n->n_kids; k += 2) OA__TRY(inner(f, n->kids[k]));
+            for (uint32_t k = 1; k < n->n_kids; k += 2)
+                OA__TRY(inner(f, n->kids[k]));
             if (n->b != NULL) OA__TRY(inner(f, n->b));
         } else if (n->kind == S_SCOPE) {
             OA__TRY(inner(f, n));

@@ -246,7 +246,8 @@ static int split_space(tmpl *t, const tstr *s, int64_t max, bool right, tvec *v)
         if (right) {
             while (i > a) {
                 size_t q = i - 1;
-                while (q > a && ((unsigned char)p[q] & 0xC0) == 0x80) q--;
+                while (q > a && ((unsigned char)p[q] & 0xC0) == 0x80)
+                    q--;
                 oa__utf8_decode(p + q, b - q, &cp);
                 if (oa__tmpl_is_space(cp)) break;
                 i = q;
@@ -346,7 +347,8 @@ static int partition(tmpl *t, const char *what, tval self, const tcall *call, bo
     size_t at = right ? find_last(s, sep) : oa__tmpl_find(s, sep, 0);
     OA__TRY(oa__tmpl_list(t, T_TUPLE, 3, out));
     tval *v = out->u.l->items;
-    for (int i = 0; i < 3; i++) OA__TRY(oa__tmpl_str(t, "", 0, &v[i]));
+    for (int i = 0; i < 3; i++)
+        OA__TRY(oa__tmpl_str(t, "", 0, &v[i]));
     if (at == SIZE_MAX) {
         v[right ? 2 : 0] = self;
         return OA_OK;

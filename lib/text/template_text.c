@@ -246,7 +246,8 @@ static int add_upper(tmpl *t, tout *o, uint32_t cp, bool title)
 {
     const uint32_t *special = cp < 128 ? NULL : special_case(cp, title);
     if (special != NULL) {
-        for (int i = 0; i < 3 && special[i] != 0; i++) OA__TRY(add_cp(t, o, special[i]));
+        for (int i = 0; i < 3 && special[i] != 0; i++)
+            OA__TRY(add_cp(t, o, special[i]));
         return OA_OK;
     }
     utf8proc_int32_t c = (utf8proc_int32_t)cp;

@@ -30,16 +30,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(vars, nul + 1, size - len - 1);
         vars[size - len - 1] = '\0';
     }
-    oa__render_args args = {.messages = chat, .n_messages = 4, .add_generation_prompt = true,
-                            .bos_token = "<s>", .eos_token = "</s>", .variables_json = vars,
-                            .max_output = 1 << 20, .max_steps = 200000, .now_s = 1700000000};
+    oa__render_args args = {.messages = chat,
+                            .n_messages = 4,
+                            .add_generation_prompt = true,
+                            .bos_token = "<s>",
+                            .eos_token = "</s>",
+                            .variables_json = vars,
+                            .max_output = 1 << 20,
+                            .max_steps = 200000,
+                            .now_s = 1700000000};
     oa__str out = {0};
     int rc = oa__template_render(&mem, (const char *)data, len, &args, &out);
     if (rc == OA_OK) {
         if (out.len > args.max_output) abort();
         if (out.len > 0 && !oa__utf8_valid(out.data, out.len)) abort();
-    } else if (rc == OA_ETEMPLATE &&
-               strncmp(oa_error_last(), "chat template line ", 19) != 0) {
+    } else if (rc == OA_ETEMPLATE && strncmp(oa_error_last(), "chat template line ", 19) != 0) {
         abort();
     }
     oa__str_free(&out);

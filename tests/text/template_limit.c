@@ -60,7 +60,8 @@ static void test_text_template_limit__output(void **state)
     expect_z("{{ 'a' * 99999999999 }}", OA_ELIMIT);
     expect_z("{{ [1] * 99999999999 }}", OA_ELIMIT);
     expect_z("{% set ns = namespace(s='ab') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}"
-             "{% endfor %}", OA_ELIMIT);
+             "{% endfor %}",
+             OA_ELIMIT);
     expect_z("{{ '%99999999d' % 1 }}", OA_ELIMIT);
     expect_z("{{ 'x'.center(99999999999) }}", OA_ELIMIT);
 }
@@ -71,9 +72,11 @@ static void nest(const char *before, const char *a, size_t n, const char *middle
 {
     oa__str s = {0};
     oa__str_add_z(&s, before);
-    for (size_t i = 0; i < n; i++) oa__str_add_z(&s, a);
+    for (size_t i = 0; i < n; i++)
+        oa__str_add_z(&s, a);
     oa__str_add_z(&s, middle);
-    for (size_t i = 0; i < n; i++) oa__str_add_z(&s, b);
+    for (size_t i = 0; i < n; i++)
+        oa__str_add_z(&s, b);
     oa__str_add_z(&s, after);
     expect(s.data, s.len, 0, 0, code);
     oa__str_free(&s);
@@ -125,14 +128,17 @@ static void test_text_template_limit__recursion(void **state)
     }
     /* Generators over generators. */
     expect_z("{% set ns = namespace(g=[1]) %}{% for i in range(5000) %}"
-             "{% set ns.g = ns.g | map('abs') %}{% endfor %}{{ ns.g | list }}", OA_ELIMIT);
+             "{% set ns.g = ns.g | map('abs') %}{% endfor %}{{ ns.g | list }}",
+             OA_ELIMIT);
 
     oa__str json = {0};
     oa__render_args args = util_args();
     oa__str out = {0};
     oa__str_add_z(&json, "{\"a\": ");
-    for (int i = 0; i < 1000; i++) oa__str_add_z(&json, "[");
-    for (int i = 0; i < 1000; i++) oa__str_add_z(&json, "]");
+    for (int i = 0; i < 1000; i++)
+        oa__str_add_z(&json, "[");
+    for (int i = 0; i < 1000; i++)
+        oa__str_add_z(&json, "]");
     oa__str_add_z(&json, "}");
     args.variables_json = json.data;
     assert_int_equal(oa__template_render(NULL, "x", 1, &args, &out), OA_ELIMIT);

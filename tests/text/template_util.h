@@ -14,8 +14,11 @@ static const oa__chat_message util_chat[] = {
 
 static inline oa__render_args util_args(void)
 {
-    oa__render_args args = {.messages = util_chat, .n_messages = 4, .bos_token = "<s>",
-                            .eos_token = "</s>", .now_s = 1732279503 /* 2024-11-22 12:45:03 */};
+    oa__render_args args = {.messages = util_chat,
+                            .n_messages = 4,
+                            .bos_token = "<s>",
+                            .eos_token = "</s>",
+                            .now_s = 1732279503 /* 2024-11-22 12:45:03 */};
     return args;
 }
 
