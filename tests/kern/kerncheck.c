@@ -267,7 +267,7 @@ int main(int argc, char **argv)
     const size_t n_tiers = find_tiers(tiers);
     int n = 0, failed = 0;
 
-    printf("TAP version 13\n# tiers:");
+    printf("# tiers:");
     for (size_t t = 0; t < n_tiers; t++)
         printf(" %s", tiers[t]->name);
     printf("; seed %" PRIu64 "\n", seed);
