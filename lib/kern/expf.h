@@ -5,7 +5,7 @@
  *   n = round(x / ln 2), r = x - n ln 2 in two steps, exp(x) = 2^n (1 + r + r^2 q(r))
  *
  * q has degree 4, fitted so that the relative error of the polynomial stays under 4e-9; with its
- * roundings the result is within 1.1 ulp (tests/kern checks every float). 2^n is applied in two
+ * roundings the result is within 1.1 ulp (tests/kern tries every float). 2^n is applied in two
  * halves, so that the results at both ends round once: denormals come out right, everything at
  * or under -104 is +0, everything above 88.72284 is +inf, NaN stays NaN. No branches.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kerncheck [check|--bench] [--seed N] [PATTERN]
+ * kerncheck [check|--bench] [--seed N] [--exhaustive] [PATTERN]
  *
  * PATTERN selects ops whose name contains it. Exit 0 when all checks pass. Output is TAP.
  */
@@ -254,10 +254,12 @@ int main(int argc, char **argv)
 {
     uint64_t seed = 1;
     const char *pattern = "";
-    bool bench = false;
+    bool bench = false, exhaustive = false;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--bench"))
             bench = true;
+        else if (!strcmp(argv[i], "--exhaustive"))
+            exhaustive = true;
         else if (!strcmp(argv[i], "--seed") && i + 1 < argc)
             seed = strtoull(argv[++i], NULL, 0);
         else if (strcmp(argv[i], "check"))
@@ -273,7 +275,7 @@ int main(int argc, char **argv)
     printf("; seed %" PRIu64 "\n", seed);
     for (size_t t = 0; t < n_tiers; t++)
         for (size_t i = 0; i < OA__ARRAY_LEN(ops); i++) {
-            check c = {.k = tiers[t], .c = tiers[0]};
+            check c = {.k = tiers[t], .c = tiers[0], .exhaustive = exhaustive};
             if (!strstr(ops[i].name, pattern)) continue;
             const bool ok = run_check(&c, ops[i].fn, seed);
             failed += !ok;
