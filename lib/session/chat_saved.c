@@ -21,7 +21,11 @@
 
 enum { VERSION = 1 };
 
-static const size_t FILE_SIZE_MAX = (size_t)1 << 30;
+/* A parsed value costs about this much, whatever it says; so a file may be only so long and have
+ * only so many of them. A million messages fit. */
+static const size_t FILE_SIZE_MAX = (size_t)256 << 20;
+static const size_t N_VALUES_MAX = (size_t)4 << 20;
+static const uint64_t VALUE_SIZE = 128;
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
@@ -76,7 +80,10 @@ int oa_chat_save(const oa_chat *chat, const char *path)
 {
     if (!chat) return oa__err(OA_EINVAL, "chat is NULL");
     if (!path) return oa__err(OA_EINVAL, "path is NULL");
-    oa__str out = {.mem = chat->mem};
+    if (chat->tree.n > N_VALUES_MAX / 5) {
+        return oa__err(OA_ELIMIT, "chat has %zu messages, more than a file may", chat->tree.n);
+    }
+    oa__str out = {.mem = chat->mem, .max = FILE_SIZE_MAX};
     oa__file_out *file = NULL;
     int rc = write_json(chat, &out);
     if (rc == OA_OK) rc = oa__file_out_open(&file, chat->mem, path);
@@ -140,6 +147,9 @@ static int load(oa_chat *c, const json_t *root)
     }
     const json_t *system = json_object_get(root, "system");
     if (json_is_string(system)) {
+        if (strlen(json_string_value(system)) != json_string_length(system)) {
+            return oa__err(OA_EFORMAT, "saved chat: a NUL in the system text");
+        }
         char *copy;
         size_t len;
         OA__TRY(oa__chat_copy_text(c->mem, json_string_value(system), json_string_length(system),
@@ -166,23 +176,53 @@ static int load(oa_chat *c, const json_t *root)
     return OA_OK;
 }
 
+/* At most how many values a JSON text has. */
+static size_t count_values(const char *text, size_t len)
+{
+    size_t n = 1;
+    bool quoted = false;
+    for (size_t i = 0; i < len; i++) {
+        if (quoted && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && strchr("[{,:", text[i]) && text[i])
+            n++;
+    }
+    return n;
+}
+
+static int parse(json_t **root, oa_chat *c, const char *data, size_t len)
+{
+    json_error_t e;
+    *root = json_loadb(data, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
+    if (*root) return load(c, *root);
+    if (json_error_code(&e) == json_error_out_of_memory) return oa__err_nomem(len);
+    return oa__err(OA_EFORMAT, "saved chat: line %d: %s", e.line, e.text);
+}
+
 int oa__chat_load(oa_chat *c, const char *path)
 {
     char *data;
     size_t len;
     OA__TRY(oa__file_read(c->mem, path, FILE_SIZE_MAX, &data, &len));
-    json_error_t e;
-    json_t *root = json_loadb(data, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
-    oa__free(c->mem, data);
+    const size_t n_values = count_values(data, len);
+    /* The parser's memory is not ours to give, but it counts. */
+    const uint64_t size = n_values * VALUE_SIZE + len;
+    json_t *root = NULL;
     int rc;
-    if (root) {
-        rc = load(c, root);
-    } else if (json_error_code(&e) == json_error_out_of_memory) {
-        rc = oa__err_nomem(len);
+    if (n_values > N_VALUES_MAX) {
+        rc =
+            oa__err(OA_EFORMAT, "saved chat: %zu values, want at most %zu", n_values, N_VALUES_MAX);
     } else {
-        rc = oa__err(OA_EFORMAT, "saved chat: line %d: %s", e.line, e.text);
+        rc = oa__mem_reserve(c->mem, size);
+        if (rc == OA_OK) {
+            rc = parse(&root, c, data, len);
+            json_decref(root);
+            oa__mem_release(c->mem, size);
+        }
     }
-    json_decref(root);
+    oa__free(c->mem, data);
     return rc;
 }
 

@@ -139,25 +139,21 @@ void oa__job_commit(oa__job *job)
 typedef struct watch {
     oa__job *jobs;
     size_t n_jobs;
-    bool active;      /* somebody wants to be told */
-    uint64_t last_ns; /* when somebody was asked the last time */
-    uint64_t gap_ns;  /* the longest time between */
+    bool active;    /* somebody wants to be told */
+    size_t n_asked; /* times in this pass */
 } watch;
 
 /* Tell all callbacks how far their jobs are; not 0 ends the work. */
 static int ask(void *arg)
 {
     watch *w = arg;
-    const uint64_t now = oa__clock_ns();
-    if (now - w->last_ns > w->gap_ns) w->gap_ns = now - w->last_ns;
-    w->last_ns = now;
+    w->n_asked++;
     int rc = OA_OK;
     for (size_t i = 0; i < w->n_jobs && rc == OA_OK; i++) {
         const oa__job *job = &w->jobs[i];
         if (job->status != OA_OK || !job->progress) continue;
         rc = oa__progress_poll(job->progress, job->progress_at + (job->next - job->first));
     }
-    w->last_ns = oa__clock_ns();
     return rc;
 }
 
@@ -183,12 +179,14 @@ static size_t choose_rows(const watch *w, const oa__shared *sh, bool many_logits
     return n;
 }
 
-/* Keep the time between callbacks below 50 ms: smaller passes on slow machines. */
-static void adapt_rows(oa__shared *sh, const watch *w, size_t n_rows, size_t limit)
+/* Callbacks are due every 40 ms and can be made between stages, whose length grows with the rows:
+ * with the longest stages, which take twice the mean, below 9 ms the time between callbacks stays
+ * below 50. The mean, because one stage may be long for having lost its processor. */
+static void adapt_rows(oa__shared *sh, uint64_t stage_ns, size_t n_rows, size_t limit)
 {
-    if (w->gap_ns > 25000000u && n_rows > OA__ROWS_MIN) {
+    if (stage_ns > 4500000u && n_rows > OA__ROWS_MIN) {
         atomic_store_explicit(&sh->n_rows, (uint32_t)(n_rows / 2), memory_order_relaxed);
-    } else if (w->gap_ns < 8000000u && n_rows == limit && n_rows < OA__ROWS_MAX) {
+    } else if (stage_ns < 2000000u && n_rows == limit && n_rows < OA__ROWS_MAX) {
         atomic_store_explicit(&sh->n_rows, (uint32_t)(n_rows * 2), memory_order_relaxed);
     }
 }
@@ -240,7 +238,7 @@ int oa__jobs_run(oa__job *jobs, size_t n_jobs)
     size_t n_left = 0, n_logits = 0;
     oa__shared *sh = NULL;
     bool many_logits = false;
-    watch w = {jobs, n_jobs, false, oa__clock_ns(), 0};
+    watch w = {jobs, n_jobs, false, 0};
     for (size_t i = 0; i < n_jobs; i++) {
         oa__job *job = &jobs[i];
         if (!is_open(job)) continue;
@@ -272,8 +270,8 @@ int oa__jobs_run(oa__job *jobs, size_t n_jobs)
             if (is_open(&jobs[i])) kv_type = jobs[i].s->kv_type;
         }
         const size_t n_rows = gather(jobs, n_jobs, bench->rows, n_max, kv_type);
-        w.gap_ns = 0;
-        w.last_ns = oa__clock_ns();
+        w.n_asked = 0;
+        const uint64_t start = adapt ? oa__clock_ns() : 0;
         rc = oa__model_forward(sh->model, bench->work, kv_type, bench->rows, n_rows,
                                w.active ? ask : NULL, &w);
         if (rc < 0) break;
@@ -284,7 +282,7 @@ int oa__jobs_run(oa__job *jobs, size_t n_jobs)
             if (rc < 0) break;
         }
         if (adapt && n_left > 0) {
-            adapt_rows(sh, &w, n_rows, limit);
+            adapt_rows(sh, (oa__clock_ns() - start) / w.n_asked, n_rows, limit);
             const size_t next = choose_rows(&w, sh, many_logits, &adapt);
             if (next > limit && n_left > limit) {
                 oa__shared_give_bench(sh, bench);

@@ -19,13 +19,13 @@
 #include "text/text.h"
 
 enum {
-    OA__PAGE_LEN = 32,         /* positions in a page; the model's door says so */
-    OA__N_KV_TYPES = 2,        /* enum oa_kv_type */
-    OA__ROWS_MAX = 256,        /* rows of a pass unless n_batch asks for more */
-    OA__ROWS_MIN = 8,          /* adapting to slow machines stops here */
-    OA__N_BATCH_LIMIT = 4096,  /* a larger n_batch is cut to this */
-    OA__N_CTX_LIMIT = 1 << 24, /* no context is longer */
-    OA__WORKS_IDLE_MAX = 3     /* idle scratch memories kept for the next call */
+    OA__PAGE_LEN = OA__KV_PAGE,     /* positions in a page */
+    OA__N_KV_TYPES = 2,             /* enum oa_kv_type */
+    OA__ROWS_MAX = OA__MODEL_BATCH, /* rows of a pass unless n_batch asks for more */
+    OA__ROWS_MIN = 8,               /* adapting to slow machines stops here */
+    OA__N_BATCH_LIMIT = 4096,       /* a larger n_batch is cut to this */
+    OA__N_CTX_LIMIT = 1 << 24,      /* no context is longer */
+    OA__WORKS_IDLE_MAX = 3          /* idle scratch memories kept for the next call */
 };
 
 typedef struct oa__cache oa__cache;

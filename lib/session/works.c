@@ -39,7 +39,7 @@ static void *shared_make(oa_model *model)
     sh->mem = mem;
     for (uint32_t t = 0; t < OA__N_KV_TYPES; t++)
         sh->page_size[t] = oa__model_page_size(model, t);
-    atomic_init(&sh->n_rows, 64);
+    atomic_init(&sh->n_rows, 32);
     uint64_t idle_max = IDLE_MAX;
     if (mem->limit && mem->limit / 4 < idle_max) idle_max = mem->limit / 4;
     if (oa__cache_new(&sh->cache, mem, sh->page_size, idle_max) < 0) {

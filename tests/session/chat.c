@@ -407,6 +407,7 @@ static void test_session_chat__damaged_files(void **state)
         {HEAD "\"messages\": [], \"current\": 0}", OA_EFORMAT},
         {HEAD "\"messages\": [], \"current\": \"x\"}", OA_EFORMAT},
         {HEAD "\"messages\": [], \"system\": 4}", OA_EFORMAT},
+        {HEAD "\"messages\": [], \"system\": \"a\\u0000\"}", OA_EFORMAT},
         {HEAD "\"messages\": [], \"messages\": []}", OA_EFORMAT},
         {HEAD "\"messages\": [], \"more\": {\"a\": 1}}", OA_OK},
         {HEAD "\"messages\": [{\"parent\": null, \"role\": \"user\", \"text\": \"a\\u0000b\"}], "
@@ -428,6 +429,14 @@ static void test_session_chat__damaged_files(void **state)
     memset(deep, '[', sizeof deep);
     write_file(deep, sizeof deep);
     assert_err(oa_chat_open_saved(&c, model, path, NULL), OA_EFORMAT, "depth");
+    /* Ten megabytes that a parser would make a gigabyte of. */
+    char *many = malloc(10000000);
+    assert_non_null(many);
+    for (size_t i = 0; i < 10000000; i += 2)
+        memcpy(many + i, i == 0 ? "[0" : ",0", 2);
+    write_file(many, 10000000);
+    assert_err(oa_chat_open_saved(&c, model, path, NULL), OA_EFORMAT, "values");
+    free(many);
     const char good[] =
         HEAD "\"messages\": [{\"parent\": null, \"role\": \"user\", \"text\": \"a\"},"
              "{\"parent\": 0, \"role\": \"assistant\", \"text\": \"b\"}]}";
