@@ -97,6 +97,7 @@ void ui_forget_interrupts(void);
 bool ui_terminated(void);   /* SIGTERM or SIGHUP came */
 bool ui_stop_wanted(void);  /* any of them */
 int ui_stop_code(void);     /* the exit code that tells so */
+void ui_reading(bool on);   /* signals break off calls that wait, from now on or no longer */
 bool ui_take_resumed(void); /* SIGCONT came since the last call */
 bool ui_take_resized(void); /* SIGWINCH came since the last call */
 

@@ -162,7 +162,9 @@ bool line_is_interactive(const line_reader *r)
 static enum line_status read_plain(line_reader *r, char **text)
 {
     errno = 0;
-    ssize_t n = getline(&r->plain, &r->plain_size, stdin);
+    ui_reading(true);
+    ssize_t n = ui_stop_wanted() ? -1 : getline(&r->plain, &r->plain_size, stdin);
+    ui_reading(false);
     if (n < 0) {
         if (ui_stop_wanted()) return LINE_INTERRUPT;
         if (!ferror(stdin)) return LINE_END;
@@ -184,6 +186,8 @@ enum line_status line_read(line_reader *r, const char *prompt, const char *prese
     snprintf(r->prompt, sizeof(r->prompt), "%s", prompt);
     if (preset) el_push(r->edit, preset);
     int n = 0;
+    /* Before the prompt is drawn, else what is typed in between is shown twice. */
+    el_set(r->edit, EL_PREP_TERM, 1);
     const char *line = el_gets(r->edit, &n);
     if (!line || n <= 0) {
         putchar('\n');

@@ -124,11 +124,13 @@ char *load_file(const char *path, size_t *len)
             }
             data = grown;
         }
-        size_t got = fread(data + n, 1, cap - n - 1, f);
+        ui_reading(true);
+        size_t got = ui_stop_wanted() ? 0 : fread(data + n, 1, cap - n - 1, f);
+        ui_reading(false);
         n += got;
         if (got) continue;
+        if (ui_stop_wanted()) goto fail;
         if (!ferror(f)) break;
-        if (errno == EINTR && ui_stop_wanted()) goto fail;
         if (errno != EINTR) {
             ui_error("%s: %s", name, strerror(errno));
             goto fail;

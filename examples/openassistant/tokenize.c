@@ -137,7 +137,9 @@ static int do_lines(const oa_model *model, const cli_args *args)
     }
     for (uint64_t number = 1; code == CLI_OK && !ui_stop_wanted(); number++) {
         errno = 0;
+        ui_reading(true);
         ssize_t n = getline(&line, &cap, f);
+        ui_reading(false);
         if (n < 0) {
             if (ferror(f) && errno != EINTR) {
                 ui_error("%s: %s", f == stdin ? "standard input" : path, strerror(errno));

@@ -40,7 +40,8 @@ void ui_init(void)
         if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) != fd)
             _exit(CLI_FAILED);
 
-    struct sigaction sa = {.sa_handler = on_signal};
+    /* Writing goes on after a signal; only where input is waited for does it break off. */
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&sa.sa_mask);
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGCONT, SIGWINCH};
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
@@ -106,6 +107,17 @@ bool ui_stop_wanted(void)
 int ui_stop_code(void)
 {
     return 128 + (terminated ? (int)terminated : SIGINT);
+}
+
+void ui_reading(bool on)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        struct sigaction sa;
+        if (sigaction(signals[i], NULL, &sa) != 0 || sa.sa_handler == SIG_IGN) continue;
+        sa.sa_flags = on ? sa.sa_flags & ~SA_RESTART : sa.sa_flags | SA_RESTART;
+        sigaction(signals[i], &sa, NULL);
+    }
 }
 
 bool ui_take_resumed(void)

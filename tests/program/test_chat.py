@@ -237,8 +237,8 @@ def test_ctrl_c_stops_an_answer_and_the_chat_goes_on():
         t.prompt()
         check("assistant" in t.say("/branches"))
         check(b"generate" not in t.all)  # the bar used to be drawn into the answer
-        t.send("Write another one.\r")
-        t.wait_for(r"another one\.[^>]*\w+ \w+ \w+ ")
+        t.send("/regenerate\r")  # as long as the first: it can't be over before Ctrl-C comes
+        t.wait_for(r"/regenerate\r\n[^>]*\w+ \w+ \w+ ")
         t.send("\x03")
         t.wait_for("stopped")
         t.prompt()

@@ -161,6 +161,20 @@ def test_run_ends_cleanly_on_signals():
             check(err.count(b"\n") <= 1, err)
 
 
+def test_waiting_for_input_ends_on_signals():
+    tiny = need_tiny()
+    with Home() as home:
+        for args in (["run", "-m", tiny, "-"], ["chat", "-m", tiny, "--template", "plain"],
+                     ["tokenize", "-m", tiny, "--jsonl"], ["tokenize", "-m", tiny, "-"]):
+            for sig, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+                p = subprocess.Popen([EXE, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, env=home.env())
+                time.sleep(0.5)
+                p.send_signal(sig)
+                check(p.wait(timeout=30) == code, args, p.returncode)
+                p.communicate()
+
+
 def test_run_json_tells_that_it_was_cancelled():
     model = need_default()
     with Home() as home:
