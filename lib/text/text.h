@@ -108,7 +108,7 @@ int oa__utf8_stream_add(oa__utf8_stream *s, const char *bytes, size_t len, oa__s
 /* The end: what is still held comes out as U+FFFD. */
 int oa__utf8_stream_end(oa__utf8_stream *s, oa__str *out);
 
-/* --- chat templates (template/) -------------------------------------------------------------- */
+/* --- chat templates (template*.c) ------------------------------------------------------------ */
 
 /* The built-in template of a name ("oasst", "chatml", "llama-2", "zephyr", "plain") as Jinja text,
  * or NULL. */
@@ -122,6 +122,10 @@ typedef struct oa__chat_message {
     size_t content_len;
 } oa__chat_message;
 
+/* What a template sees: messages (a list of {"role", "content"}; content NULL = none),
+ * add_generation_prompt, bos_token and eos_token, tools and documents (none, as in transformers),
+ * and the members of variables_json, which win over all of these: so messages with more members
+ * than two come through there. */
 typedef struct oa__render_args {
     const oa__chat_message *messages;
     size_t n_messages;
@@ -133,10 +137,15 @@ typedef struct oa__render_args {
     uint64_t now_s;                    /* for strftime_now; seconds since 1970, UTC */
 } oa__render_args;
 
-/* Parse and render in one go; line numbers of errors count from 1 ("chat template line 3: ..."). */
+/* Parse and render in one go; appends to out, which a failure leaves as it was. Behaves as jinja2
+ * does when transformers sets it up; docs/templates.md says where it does not. Thread safe, time,
+ * stack and memory bounded whatever the text is.
+ * OA_ETEMPLATE: the template is wrong or refused the conversation; OA_ELIMIT: too many steps, too
+ * much output, nesting or memory (512 MiB); both texts begin "chat template line N: " with lines
+ * counted from 1. OA_EINVAL: a message or variables_json is no UTF-8 or no JSON object. OA_ENOMEM. */
 int oa__template_render(oa__mem *mem, const char *text, size_t text_len,
                         const oa__render_args *args, oa__str *out);
-/* Parse only: OA_OK or OA_ETEMPLATE. */
+/* Parse only: OA_OK, OA_ETEMPLATE, OA_ELIMIT or OA_ENOMEM. */
 int oa__template_check(oa__mem *mem, const char *text, size_t text_len);
 
 #endif
