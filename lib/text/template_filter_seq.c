@@ -40,6 +40,14 @@ static int sort_by(tmpl *t, keyed *a, size_t n, bool reverse)
     return sort_range(t, a, tmp, n, reverse);
 }
 
+/* The argument `reverse`: Python wants an integer. */
+static int want_reverse(tmpl *t, tval v, bool *out)
+{
+    *out = v.type != T_MISSING && oa__tmpl_truth(v);
+    if (v.type == T_MISSING || oa__tmpl_is_int(v)) return OA_OK;
+    return oa__tmpl_fail(t, "reverse must be true or false, not %s", oa__tmpl_type_name(v.type));
+}
+
 static int lower_key(tmpl *t, tval *key)
 {
     return key->type == T_STR ? oa__tmpl_case(t, key->u.s, CASE_LOWER, key) : OA_OK;
@@ -91,7 +99,9 @@ static int f_sort(tmpl *t, tval in, const tcall *call, tval *out)
         k[i].val = v.items[i];
         OA__TRY(multi_key(t, v.items[i], a[2], !oa__tmpl_truth(a[1]), &k[i].key));
     }
-    OA__TRY(sort_by(t, k, v.len, oa__tmpl_truth(a[0])));
+    bool reverse;
+    OA__TRY(want_reverse(t, a[0], &reverse));
+    OA__TRY(sort_by(t, k, v.len, reverse));
     return values_of(t, k, v.len, out);
 }
 
@@ -122,7 +132,9 @@ static int f_dictsort(tmpl *t, tval in, const tcall *call, tval *out)
         k[i].key = pair.u.l->items[by];
         if (!oa__tmpl_truth(a[0])) OA__TRY(lower_key(t, &k[i].key));
     }
-    OA__TRY(sort_by(t, k, n, oa__tmpl_truth(a[2])));
+    bool reverse;
+    OA__TRY(want_reverse(t, a[2], &reverse));
+    OA__TRY(sort_by(t, k, n, reverse));
     return values_of(t, k, n, out);
 }
 
@@ -441,7 +453,10 @@ static int in_parts(tmpl *t, const char *what, const char *count_name, tval in, 
     OA__TRY(oa__tmpl_lazy(t, kind, in, &it, out));
     it->fallback = a[1];
     it->count = a[0].u.i;
-    if (!oa__tmpl_is_int(a[0])) {
+    bool fill = a[1].type != T_MISSING && a[1].type != T_NONE;
+    if (kind == IT_BATCH && !oa__tmpl_is_int(a[0]) && !fill) {
+        it->count = INT64_MAX; /* jinja2 only asks whether a length equals it */
+    } else if (!oa__tmpl_is_int(a[0])) {
         it->kind = IT_GUARDED;
         it->err = "the number of parts must be an integer";
     }

@@ -401,6 +401,11 @@ typedef struct formatter {
     bool automatic, manual;
 } formatter;
 
+static bool parse_index(const char *s, size_t len, int64_t *out)
+{
+    return len > 0 && s[0] >= '0' && s[0] <= '9' && oa__parse_i64(s, len, out) == OA_OK;
+}
+
 /* "name.attr[key]" */
 static int get_field(formatter *x, const tstr *s, tval *out)
 {
@@ -409,7 +414,7 @@ static int get_field(formatter *x, const tstr *s, tval *out)
     int64_t n;
     while (i < s->len && s->s[i] != '.' && s->s[i] != '[')
         i++;
-    bool digits = oa__parse_i64(s->s, i, &n) == OA_OK && i > 0 && s->s[0] != '-';
+    bool digits = parse_index(s->s, i, &n);
     if (i == 0 || digits) {
         if (i == 0) {
             n = x->next++;
@@ -444,9 +449,7 @@ static int get_field(formatter *x, const tstr *s, tval *out)
                 i++;
             if (i >= s->len || i == from) return oa__tmpl_fail(t, "bad index in format string");
             OA__TRY(oa__tmpl_str(t, s->s + from, i - from, &key));
-            if (s->s[from] != '-' && oa__parse_i64(s->s + from, i - from, &n) == OA_OK) {
-                key = oa__tmpl_int(n);
-            }
+            if (parse_index(s->s + from, i - from, &n)) key = oa__tmpl_int(n);
             OA__TRY(oa__tmpl_get_item(t, *out, key, out));
             i++;
         } else {

@@ -142,7 +142,7 @@ typedef struct oa__render_args {
  * stack and memory bounded whatever the text is.
  * OA_ETEMPLATE: the template is wrong or refused the conversation; OA_ELIMIT: too many steps, too
  * much output, nesting or memory (512 MiB); both texts begin "chat template line N: " with lines
- * counted from 1. OA_EINVAL: a message or variables_json is no UTF-8 or no JSON object. OA_ENOMEM. */
+ * counted from 1. OA_EINVAL: a message or variables_json is no UTF-8 or no JSON object. */
 int oa__template_render(oa__mem *mem, const char *text, size_t text_len,
                         const oa__render_args *args, oa__str *out);
 /* Parse only: OA_OK, OA_ETEMPLATE, OA_ELIMIT or OA_ENOMEM. */
