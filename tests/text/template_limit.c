@@ -199,7 +199,7 @@ static void test_text_template_limit__failing_allocations(void **state)
     /* The call of a macro that has no caller is this template's last act. */
     assert_int_equal(rc, OA_ETEMPLATE);
     assert_true(tried > 5);
-    print_message("%llu allocations failed in turn\n", (unsigned long long)tried);
+    print_message("# %llu allocations failed in turn\n", (unsigned long long)tried);
 }
 
 int main(void)
