@@ -101,7 +101,7 @@ static void print_series(const char *label, const char *unit, series *s, const c
 static int tell(bench_state *b)
 {
     double token_gbs = median(&b->token) * (double)b->peaks.token_bytes * 1e-9;
-    double prompt_gops = median(&b->prompt) * (double)b->peaks.token_macs * 1e-9;
+    double prompt_gops = median(&b->prompt) * 2 * (double)b->peaks.token_macs * 1e-9;
     double token_share = median(&b->read) > 0 ? token_gbs / median(&b->read) : 0;
     double prompt_share = median(&b->int8) > 0 ? prompt_gops / median(&b->int8) : 0;
     if (b->args->json) {
@@ -129,7 +129,7 @@ static int tell(bench_state *b)
     print_series("prompt", "tokens/s", &b->prompt, "the int8 peak", prompt_share);
     print_series("tokens", "tokens/s", &b->token, "the read bandwidth", token_share);
     print_series("read", "GB/s", &b->read, NULL, 0);
-    print_series("int8", "Gmac/s", &b->int8, NULL, 0);
+    print_series("int8", "GOP/s", &b->int8, NULL, 0);
     printf("one token reads %.1f MB of weights and takes %.1f million multiply-adds\n",
            (double)b->peaks.token_bytes * 1e-6, (double)b->peaks.token_macs * 1e-6);
     return CLI_OK;

@@ -21,12 +21,13 @@ extern "C" {
  *
  * A token can't be made faster than its weights are read: at most
  * read_gbs * 1e9 / token_bytes tokens per second. A prompt can't be read faster than its
- * multiply-adds are done: at most int8_gops * 1e9 / token_macs tokens per second.
+ * multiply-adds are done: at most int8_gops * 1e9 / (2 * token_macs) tokens per second.
  */
 typedef struct oa_peaks {
     size_t size;          /**< set by OA_PEAKS_INIT; do not touch */
     double read_gbs;      /**< memory read, in 10^9 bytes per second, all threads together */
-    double int8_gops;     /**< int8 multiply-adds, in 10^9 per second, all threads together */
+    double int8_gops;     /**< int8 operations, in 10^9 per second, all threads together; a
+                               multiply-add counts as two, as in other tools' GOP/s */
     uint64_t token_bytes; /**< bytes of weights that computing one token reads */
     uint64_t token_macs;  /**< multiply-adds with weights that computing one token takes */
 } oa_peaks;

@@ -106,6 +106,7 @@ int oa_measure_peaks(oa_model *model, oa_peaks *peaks, oa_progress_fn progress_f
     oa__free(&model->mem, data);
     OA__TRY(rc);
     OA__TRY(measure_int8(model, &progress, &full.int8_gops));
+    full.int8_gops *= 2; /* from multiply-adds to operations */
     OA__TRY(oa__progress_poll(&progress, progress.total));
     return oa__opts_write(peaks, &full, sizeof(full), sizeof(full));
 }
