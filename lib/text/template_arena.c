@@ -201,6 +201,16 @@ int oa__tmpl_charge(tmpl *t, uint64_t steps)
     return oa__tmpl_limit(t, "takes more than %llu steps", (unsigned long long)t->max_steps);
 }
 
+int oa__tmpl_charge_call(tmpl *t, tval self, const tcall *call)
+{
+    uint64_t n = 1;
+    if (self.type == T_STR) n += self.u.s->len / 64;
+    for (size_t i = 0; i < call->n_pos; i++) {
+        if (call->pos[i].type == T_STR) n += call->pos[i].u.s->len / 64;
+    }
+    return oa__tmpl_charge(t, n);
+}
+
 int oa__tmpl_enter(tmpl *t)
 {
     if (t->depth >= OA__TMPL_DEPTH) {

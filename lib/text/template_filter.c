@@ -56,6 +56,7 @@ static int f_title(tmpl *t, tval in, const tcall *call, tval *out)
             sep = is_sep;
         }
         tval word;
+        OA__TRY(oa__tmpl_charge(t, 1));
         size_t first = oa__utf8_decode(s->s + from, s->len - from, &cp);
         tstr head = {.s = s->s + from, .len = first, .n_cp = 1};
         tstr tail = {.s = s->s + from + first, .len = i - from - first, .n_cp = SIZE_MAX};
@@ -515,7 +516,7 @@ int oa__tmpl_filter_find(const char *name, size_t len)
 
 int oa__tmpl_filter_call(tmpl *t, int id, tval in, const tcall *call, tval *out)
 {
-    OA__TRY(oa__tmpl_charge(t, 1));
+    OA__TRY(oa__tmpl_charge_call(t, in, call));
     if (id < 0) return oa__tmpl_fail(t, "no filter of this name");
     const tfilter *f = id >= SEQ ? &oa__tmpl_filters_seq[id - SEQ] : &oa__tmpl_filters_text[id];
     return f->fn(t, in, call, out);

@@ -21,6 +21,7 @@ typedef struct spec {
 
 static int pad(tmpl *t, tout *o, const spec *f, int64_t n)
 {
+    if (n > 0) OA__TRY(oa__tmpl_charge(t, (uint64_t)n / 16));
     for (; n > 0; n--)
         OA__TRY(oa__tmpl_out_add(t, o, f->fill, f->fill_len));
     return OA_OK;

@@ -27,6 +27,7 @@ static int add(writer *w, const char *z)
 static int add_string(writer *w, const tstr *s)
 {
     static const char from[] = "\"\\\n\r\t\f\b", *const to = "\"\\nrtfb";
+    OA__TRY(oa__tmpl_charge(w->t, s->len / 64));
     OA__TRY(add(w, "\""));
     for (size_t i = 0; i < s->len;) {
         size_t run = i;
@@ -188,12 +189,9 @@ int oa__tmpl_tojson(tmpl *t, tval v, const tcall *call, tval *out)
 
 /* --- in --------------------------------------------------------------------------------------- */
 
-static int from_json(tmpl *t, const json_t *j, uint32_t depth, tval *out)
+/* Recurses as deep as check_depth() lets it. */
+static int from_json(tmpl *t, const json_t *j, tval *out)
 {
-    if (depth > OA__TMPL_JSON_DEPTH) {
-        return oa__err(OA_ELIMIT, "template variables: nested more than %d levels deep",
-                       OA__TMPL_JSON_DEPTH);
-    }
     switch (json_typeof(j)) {
     case JSON_STRING:
         return oa__tmpl_str_copy(t, json_string_value(j), json_string_length(j), out);
@@ -214,7 +212,7 @@ static int from_json(tmpl *t, const json_t *j, uint32_t depth, tval *out)
         size_t n = json_array_size(j);
         OA__TRY(oa__tmpl_list(t, T_LIST, n, out));
         for (size_t i = 0; i < n; i++) {
-            OA__TRY(from_json(t, json_array_get(j, i), depth + 1, &out->u.l->items[i]));
+            OA__TRY(from_json(t, json_array_get(j, i), &out->u.l->items[i]));
         }
         return OA_OK;
     }
@@ -227,14 +225,41 @@ static int from_json(tmpl *t, const json_t *j, uint32_t depth, tval *out)
         tval key, val;
         const char *name = json_object_iter_key(i);
         OA__TRY(oa__tmpl_str_copy(t, name, strlen(name), &key));
-        OA__TRY(from_json(t, json_object_iter_value(i), depth + 1, &val));
+        OA__TRY(from_json(t, json_object_iter_value(i), &val));
         OA__TRY(oa__tmpl_dict_set(t, out->u.d, key, val));
+    }
+    return OA_OK;
+}
+
+/* jansson recurses 2,048 levels deep; a look at the brackets spares the stack. */
+static int check_depth(const char *json)
+{
+    size_t depth = 0;
+    bool inside = false;
+    for (const char *p = json; *p != '\0'; p++) {
+        if (inside) {
+            if (*p == '\\' && p[1] != '\0')
+                p++;
+            else if (*p == '"')
+                inside = false;
+        } else if (*p == '"') {
+            inside = true;
+        } else if (*p == '[' || *p == '{') {
+            depth++;
+        } else if ((*p == ']' || *p == '}') && depth > 0) {
+            depth--;
+        }
+        if (depth > OA__TMPL_JSON_DEPTH) {
+            return oa__err(OA_ELIMIT, "template variables: nested more than %d levels deep",
+                           OA__TMPL_JSON_DEPTH);
+        }
     }
     return OA_OK;
 }
 
 int oa__tmpl_load_json(tmpl *t, const char *json)
 {
+    OA__TRY(check_depth(json));
     json_error_t e;
     json_t *root = json_loads(json, JSON_ALLOW_NUL, &e);
     if (root == NULL) {
@@ -245,7 +270,7 @@ int oa__tmpl_load_json(tmpl *t, const char *json)
         return oa__err(OA_EINVAL, "template variables: found no JSON object");
     }
     tval all;
-    int rc = from_json(t, root, 0, &all);
+    int rc = from_json(t, root, &all);
     json_decref(root);
     OA__TRY(rc);
     for (size_t i = 0; i < all.u.d->len; i++) {

@@ -271,7 +271,7 @@ bool oa__tmpl_method_unsafe(int id)
 
 int oa__tmpl_method_call(tmpl *t, int id, tval self, const tcall *call, tval *out)
 {
-    OA__TRY(oa__tmpl_charge(t, 1));
+    OA__TRY(oa__tmpl_charge_call(t, self, call));
     OA__TRY(entry(id)->fn(t, self, call, out));
     if (self.type != T_STR || !self.flag) return OA_OK;
     /* Parts of a safe text are safe. */

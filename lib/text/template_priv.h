@@ -373,6 +373,8 @@ int oa__tmpl_fail_at(uint32_t line, const char *fmt, ...) OA__PRINTF(2, 3);
 int oa__tmpl_limit(tmpl *t, const char *fmt, ...) OA__PRINTF(2, 3); /* OA_ELIMIT */
 int oa__tmpl_nomem(tmpl *t); /* the code of a failed allocation: OA_ENOMEM or OA_ELIMIT */
 int oa__tmpl_charge(tmpl *t, uint64_t steps);
+/* For a filter or method: one step, and one for every 64 bytes of text that it gets. */
+int oa__tmpl_charge_call(tmpl *t, tval self, const tcall *call);
 /* One level of recursion; leave only after a successful enter. */
 int oa__tmpl_enter(tmpl *t);
 static inline void oa__tmpl_leave(tmpl *t)

@@ -6,6 +6,7 @@
 
 static int repr_str(tmpl *t, tout *o, const tstr *s)
 {
+    OA__TRY(oa__tmpl_charge(t, s->len / 16));
     bool has_single = memchr(s->s, '\'', s->len) != NULL;
     bool has_double = memchr(s->s, '"', s->len) != NULL;
     char quote = has_single && !has_double ? '"' : '\'';

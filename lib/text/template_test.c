@@ -112,7 +112,7 @@ static int is_case(tmpl *t, tval in, enum tclass c, bool *out)
 {
     OA__TRY(oa__tmpl_to_str(t, in, &in));
     *out = oa__tmpl_is_class(in.u.s, c);
-    return OA_OK;
+    return oa__tmpl_charge(t, in.u.s->len / 16);
 }
 
 int oa__tmpl_test_call(tmpl *t, int id, tval in, const tcall *call, bool *out)
@@ -189,7 +189,7 @@ int oa__tmpl_test_call(tmpl *t, int id, tval in, const tcall *call, bool *out)
         return OA_OK;
     case TEST_SAMEAS:
         *out = oa__tmpl_same(in, a[0]);
-        return OA_OK;
+        return oa__tmpl_charge(t, in.type == T_STR ? in.u.s->len / 64 : 0);
     case TEST_ESCAPED:
         *out = in.type == T_STR && in.flag;
         return OA_OK;

@@ -433,6 +433,7 @@ int oa__tmpl_to_int(tmpl *t, const tstr *s, int base, bool *ok, int64_t *out)
 {
     tval stripped;
     *ok = false;
+    OA__TRY(oa__tmpl_charge(t, s->len / 16));
     OA__TRY(oa__tmpl_strip(t, s, NULL, 3, &stripped));
     const char *p = stripped.u.s->s;
     size_t len = stripped.u.s->len, i = 0, n;

@@ -401,8 +401,9 @@ int oa__tmpl_equal(tmpl *t, tval a, tval b, bool *out)
     if (a.type != b.type) return OA_OK;
     switch (a.type) {
     case T_STR:
-        *out = a.u.s->len == b.u.s->len && memcmp(a.u.s->s, b.u.s->s, a.u.s->len) == 0;
-        return oa__tmpl_charge(t, *out ? a.u.s->len / 64 : 0);
+        if (a.u.s->len != b.u.s->len) return OA_OK;
+        *out = memcmp(a.u.s->s, b.u.s->s, a.u.s->len) == 0;
+        return oa__tmpl_charge(t, a.u.s->len / 64);
     case T_UNDEF:
     case T_NONE:
         *out = true;
