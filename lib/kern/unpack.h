@@ -140,8 +140,8 @@ static inline void oa__unpack_q5_k(const uint8_t *p, uint8_t *q, float *dw, floa
             const uint64_t v = oa__load_u64(p + 48 + 32 * c + i);
             const uint64_t high = oa__load_u64(p + 16 + i) >> (2 * c);
             oa__store_u64(q + 64 * c + i, (v & OA__BYTES(15)) | (high & OA__BYTES(1)) << 4);
-            oa__store_u64(q + 64 * c + 32 + i,
-                          (v >> 4 & OA__BYTES(15)) | (high >> 1 & OA__BYTES(1)) << 4);
+            oa__store_u64(q + 64 * c + 32 + i, (v >> 4 & OA__BYTES(15)) | (high >> 1 & OA__BYTES(1))
+                                                                              << 4);
         }
 }
 

@@ -38,7 +38,6 @@ static int place_guards(const oa__vocab *v, const char *text, size_t len, const 
         size_t start = found->data[k].start;
         if (front && start > 0) {
             OA__TRY(oa__str_add(out, OA__GUARD, 3));
-            front = false;
         }
         OA__TRY(oa__str_add(out, text + at, start - at));
         OA__TRY(oa__str_add(out, OA__GUARD, 3));

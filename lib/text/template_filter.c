@@ -442,7 +442,7 @@ static int f_filesizeformat(tmpl *t, tval in, const tcall *call, tval *out)
     }
     double bytes = v.u.f;
     bool bin = oa__tmpl_truth(a[0]);
-    double base = bin ? 1024 : 1000, unit = base;
+    double base = bin ? 1024 : 1000, unit;
     if (bytes == 1) return oa__tmpl_str_z(t, "1 Byte", out);
     if (bytes < base) {
         OA__TRY(float_to_int(t, bytes, &v));

@@ -29,8 +29,8 @@ buf buf_new(size_t size, size_t align)
 {
     buf b = {.size = size};
     b.map_size = (size + align + 256 + PAGE - 1) / PAGE * PAGE;
-    b.map = mmap(NULL, b.map_size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                 0);
+    b.map =
+        mmap(NULL, b.map_size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (b.map == MAP_FAILED || mprotect(b.map + b.map_size, PAGE, PROT_NONE)) {
         fputs("Bail out! no memory\n", stdout);
         exit(1);
@@ -189,10 +189,11 @@ static const struct {
     const char *name;
     void (*fn)(check *c);
 } ops[] = {
-    {"quantize", check_quantize}, {"matmul", check_matmul},       {"rmsnorm", check_rmsnorm},
-    {"silu_mul", check_silu_mul}, {"add", check_add},             {"rope", check_rope},
-    {"kv_store", check_kv_store}, {"attn_page", check_attn_page}, {"attn_end", check_attn_end},
-    {"peak", check_peak},
+    {"quantize", check_quantize}, {"matmul", check_matmul},
+    {"rmsnorm", check_rmsnorm},   {"silu_mul", check_silu_mul},
+    {"add", check_add},           {"rope", check_rope},
+    {"kv_store", check_kv_store}, {"attn_page", check_attn_page},
+    {"attn_end", check_attn_end}, {"peak", check_peak},
 };
 
 static sigjmp_buf crash_exit;
@@ -219,8 +220,9 @@ static bool run_check(check *c, void (*fn)(check *), uint64_t seed)
     else
         fn(c);
     for (size_t i = 0; i < 64; i++)
-        if (live[i].map) buf_free(&(buf){.map = live[i].map, .map_size = live[i].map_size,
-                                         .saved = live[i].saved});
+        if (live[i].map)
+            buf_free(
+                &(buf){.map = live[i].map, .map_size = live[i].map_size, .saved = live[i].saved});
     for (size_t i = 0; i < 5; i++)
         sigaction(signals[i], &old[i], NULL);
     return c->failed == 0;

@@ -31,8 +31,8 @@ typedef struct check {
     const oa__kern *k; /* under test; the C table itself is held to the double reference only */
     const oa__kern *c; /* the C table */
     test_random r;
-    bool quiet; /* an attack: failing is expected */
-    bool exhaustive;   /* every float where a sample does else */
+    bool quiet;      /* an attack: failing is expected */
+    bool exhaustive; /* every float where a sample does else */
     int failed;
     double worst; /* error over bound against exact arithmetic */
 } check;
