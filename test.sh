@@ -10,7 +10,8 @@ cd "$(dirname "$0")" || exit 1
 
 fast_packages="g++ libcmocka-dev binutils"
 all_packages="clang clang-format clang-tidy libclang-rt-14-dev cppcheck valgrind musl-tools
-libsimde-dev abigail-tools doxygen graphviz python3-venv expect man-db cmake git"
+libsimde-dev abigail-tools doxygen graphviz python3-venv python3-numpy man-db groff
+locales cmake git"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
@@ -158,6 +159,11 @@ all) extra="$fast_packages $all_packages" ;;
 esac
 # shellcheck disable=SC2086
 sh start.sh --need-packages $extra || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+# A locale with a decimal comma, for the tests that numbers do not follow it.
+if [ "$what" = all ] && mkdir "$work/locale" &&
+    localedef -i de_DE -f UTF-8 "$work/locale/de_DE.UTF-8" >/dev/null 2>&1; then
+    export LOCPATH="$work/locale"
+fi
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 

@@ -54,10 +54,11 @@ OA__TILE void score_tile(const int T, const int H, const bool f32, bool begin, f
 {
     v16 acc[2 * OA__SCORE_TILE][2];
     OA__UNROLL
-    for (int t = 0; t < T; t++)
+    for (int t = 0; t < T; t++) {
         OA__UNROLL
-    for (int h = 0; h < H; h++)
-        acc[t][h] = begin ? v16_set1(0) : v16_load(s + 32 * t + 16 * h);
+        for (int h = 0; h < H; h++)
+            acc[t][h] = begin ? v16_set1(0) : v16_load(s + 32 * t + 16 * h);
+    }
     for (size_t i = 0; i < n; i++, q++) {
         OA__UNROLL
         for (int h = 0; h < H; h++) {
@@ -69,10 +70,11 @@ OA__TILE void score_tile(const int T, const int H, const bool f32, bool begin, f
         }
     }
     OA__UNROLL
-    for (int t = 0; t < T; t++)
+    for (int t = 0; t < T; t++) {
         OA__UNROLL
-    for (int h = 0; h < H; h++)
-        v16_store(s + 32 * t + 16 * h, acc[t][h]);
+        for (int h = 0; h < H; h++)
+            v16_store(s + 32 * t + 16 * h, acc[t][h]);
+    }
 }
 
 OA__TILE void score_all(const bool f32, bool begin, float *s, const float *q, size_t n_q, size_t d,

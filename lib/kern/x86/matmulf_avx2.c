@@ -25,10 +25,11 @@ OA__TILE void tilef(const uint32_t type, const int T, const int G, const oa__mm_
     const uint8_t *w = (const uint8_t *)a->w + g * a->k * 16 * (type == OA__F32 ? 4 : 2);
     __m256 acc[TILE][GROUPS][2];
     OA__UNROLL
-    for (int t = 0; t < T; t++)
+    for (int t = 0; t < T; t++) {
         OA__UNROLL
-    for (int j = 0; j < G; j++)
-        acc[t][j][0] = acc[t][j][1] = _mm256_setzero_ps();
+        for (int j = 0; j < G; j++)
+            acc[t][j][0] = acc[t][j][1] = _mm256_setzero_ps();
+    }
     for (size_t i = 0; i < a->k; i++) {
         OA__UNROLL
         for (int j = 0; j < G; j++) {
@@ -43,10 +44,11 @@ OA__TILE void tilef(const uint32_t type, const int T, const int G, const oa__mm_
         }
     }
     OA__UNROLL
-    for (int t = 0; t < T; t++)
+    for (int t = 0; t < T; t++) {
         OA__UNROLL
-    for (int j = 0; j < G; j++)
-        oa__tile_store(a, g + (size_t)j, t0 + (size_t)t, acc[t][j][0], acc[t][j][1]);
+        for (int j = 0; j < G; j++)
+            oa__tile_store(a, g + (size_t)j, t0 + (size_t)t, acc[t][j][0], acc[t][j][1]);
+    }
 }
 
 OA__TILE void matmulf(const uint32_t type, const oa__mm_args *a, size_t g_begin, size_t g_end)

@@ -35,10 +35,11 @@ uint64_t oa__peak_read_avx2(const void *data, size_t size)
     size_t i = 0;
     for (int j = 0; j < 4; j++)
         s[j] = _mm256_setzero_si256();
-    for (; i + 128 <= size; i += 128)
+    for (; i + 128 <= size; i += 128) {
         OA__UNROLL
-    for (int j = 0; j < 4; j++)
-        s[j] = _mm256_add_epi64(s[j], oa__load256(p + i + 32 * j));
+        for (int j = 0; j < 4; j++)
+            s[j] = _mm256_add_epi64(s[j], oa__load256(p + i + 32 * j));
+    }
     for (; i + 32 <= size; i += 32)
         s[0] = _mm256_add_epi64(s[0], oa__load256(p + i));
     uint64_t out[4];

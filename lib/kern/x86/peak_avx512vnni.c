@@ -34,10 +34,11 @@ uint64_t OA__TIER(oa__peak_read)(const void *data, size_t size)
     size_t i = 0;
     for (int j = 0; j < 4; j++)
         s[j] = _mm512_set1_epi32(0);
-    for (; i + 256 <= size; i += 256)
+    for (; i + 256 <= size; i += 256) {
         OA__UNROLL
-    for (int j = 0; j < 4; j++)
-        s[j] = _mm512_add_epi64(s[j], oa__load512(p + i + 64 * j));
+        for (int j = 0; j < 4; j++)
+            s[j] = _mm512_add_epi64(s[j], oa__load512(p + i + 64 * j));
+    }
     for (; i + 64 <= size; i += 64)
         s[0] = _mm512_add_epi64(s[0], oa__load512(p + i));
     uint64_t out[8], sum = 0;
