@@ -31,7 +31,7 @@ static void expect(const char *text, size_t len, uint64_t max_steps, size_t max_
 
 static void expect_z(const char *text, int code)
 {
-    expect(text, strlen(text), 0, 0, code);
+    expect(text, strlen(text), 1000000, 0, code);
 }
 
 static void test_text_template_limit__steps(void **state)
@@ -49,6 +49,42 @@ static void test_text_template_limit__steps(void **state)
              OA_ELIMIT);
     expect_z("{% set s = '\xC3\xA9' * 999999 %}{% for i in range(99999) %}{{ s[i] }}{% endfor %}",
              OA_ELIMIT);
+}
+
+/* Work on long strings costs by their length, whatever the construct. */
+static void test_text_template_limit__long_strings(void **state)
+{
+    (void)state;
+    static const char *const work[] = {
+        "s is lower",
+        "s|int",
+        "q == p",
+        "q < p",
+        "s|title",
+        "s.upper()",
+        "s|tojson",
+        "[s]|string",
+        "s.isalpha()",
+        "q is sameas p",
+        "{q: 1}",
+        "s.rfind(q)",
+        "s|e",
+        "s|wordcount",
+        "s.removeprefix(q)",
+        "s.split()",
+        "s[1:].center(5)|length",
+        "'%99999d' % 1",
+        "strftime_now(s)",
+    };
+    for (size_t i = 0; i < OA__ARRAY_LEN(work); i++) {
+        oa__str text = {0};
+        oa__str_add_z(&text, "{% set s = 'ab ' * 99999 %}{% set q = s[1:] ~ 'x' %}"
+                             "{% set p = s[1:] ~ 'y' %}{% for i in range(999) %}{% set z = ");
+        oa__str_add_z(&text, work[i]);
+        oa__str_add_z(&text, " %}{% endfor %}");
+        expect(text.data, text.len, 300000, 0, OA_ELIMIT);
+        oa__str_free(&text);
+    }
 }
 
 static void test_text_template_limit__output(void **state)
@@ -78,7 +114,7 @@ static void nest(const char *before, const char *a, size_t n, const char *middle
     for (size_t i = 0; i < n; i++)
         oa__str_add_z(&s, b);
     oa__str_add_z(&s, after);
-    expect(s.data, s.len, 0, 0, code);
+    expect(s.data, s.len, 1000000, 0, code);
     oa__str_free(&s);
 }
 
@@ -206,6 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_template_limit__steps),
+        cmocka_unit_test(test_text_template_limit__long_strings),
         cmocka_unit_test(test_text_template_limit__output),
         cmocka_unit_test(test_text_template_limit__nesting),
         cmocka_unit_test(test_text_template_limit__recursion),
