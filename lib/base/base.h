@@ -9,6 +9,7 @@
 #ifndef OA_BASE_BASE_H
 #define OA_BASE_BASE_H
 
+#include <fenv.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -263,6 +264,12 @@ double oa__math_log(double x);
 double oa__math_pow(double x, double y); /* x > 0 */
 double oa__math_sin(double x);           /* |x| < 2^40, else NaN */
 double oa__math_cos(double x);
+
+/* Between these the thread computes as the worker threads do: rounding to nearest, denormals as
+ * they are, no traps. Afterwards the environment is the caller's again, flags included. */
+typedef fenv_t oa__fp;
+void oa__fp_enter(oa__fp *callers);
+void oa__fp_leave(const oa__fp *callers);
 
 /* IEEE half and bfloat conversions, round to nearest even, NaN kept quiet. Same bits as F16C. */
 float oa__f16_to_f32(uint16_t h);

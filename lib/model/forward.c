@@ -246,8 +246,8 @@ static int run_output(oa__work *w, int (*check)(void *arg), void *arg)
     return OA_OK;
 }
 
-int oa__model_forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa__row *rows,
-                      size_t n_rows, int (*check)(void *arg), void *arg)
+static int forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa__row *rows,
+                   size_t n_rows, int (*check)(void *arg), void *arg)
 {
     if (n_rows == 0) return OA_OK;
     if (!m->has_weights || w->m != m || n_rows > w->n_rows_max || kv_type > OA_KV_F32) {
@@ -274,4 +274,14 @@ int oa__model_forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa
     for (uint32_t i = 0; i < m->hp.n_layers && w->n > 0; i++)
         OA__TRY(run_layer(w, i, check, arg));
     return w->n > 0 ? run_output(w, check, arg) : OA_OK;
+}
+
+int oa__model_forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa__row *rows,
+                      size_t n_rows, int (*check)(void *arg), void *arg)
+{
+    oa__fp fp;
+    oa__fp_enter(&fp);
+    const int rc = forward(m, w, kv_type, rows, n_rows, check, arg);
+    oa__fp_leave(&fp);
+    return rc;
 }

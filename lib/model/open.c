@@ -170,10 +170,8 @@ static int set_path(oa_model *m, const char *path)
     return OA_OK;
 }
 
-int oa_model_open(oa_model **out, const char *path, const oa_model_opts *opts)
+static int open_model(oa_model **out, const char *path, const oa_model_opts *opts)
 {
-    if (out == NULL) return oa__err(OA_EINVAL, "out is NULL");
-    *out = NULL;
     int rc;
     oa_model_opts o;
     oa_model *m;
@@ -199,6 +197,17 @@ fail:
     rc = name_file(rc, m);
     if (rc != OA_ECANCELLED) oa__log_line(&m->log, OA_LOG_ERROR, "%s", oa_error_last());
     free_model(m);
+    return rc;
+}
+
+int oa_model_open(oa_model **out, const char *path, const oa_model_opts *opts)
+{
+    if (out == NULL) return oa__err(OA_EINVAL, "out is NULL");
+    *out = NULL;
+    oa__fp fp;
+    oa__fp_enter(&fp);
+    const int rc = open_model(out, path, opts);
+    oa__fp_leave(&fp);
     return rc;
 }
 

@@ -233,12 +233,14 @@ int oa_sampler_pick(oa_sampler *sampler, const float *logits, size_t n_logits, i
         return oa__err(OA_EINVAL, "%zu logits, want 1 to 2147483647", n_logits);
     const oa__random before = sampler->random;
     oa__run r;
+    oa__fp fp;
     int32_t picked = -1;
+    oa__fp_enter(&fp);
     int rc = oa__sampler_run(sampler, logits, n_logits, &r, &picked);
-    if (rc < 0) {
+    if (rc < 0)
         sampler->random = before;
-        return rc;
-    }
-    *id = picked >= 0 ? picked : draw(&r);
-    return OA_OK;
+    else
+        *id = picked >= 0 ? picked : draw(&r);
+    oa__fp_leave(&fp);
+    return rc < 0 ? rc : OA_OK;
 }

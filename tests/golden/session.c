@@ -3,7 +3,8 @@
  * One answer, end to end: whatever way a session came by its tokens, the logits after them and
  * after the four tokens it then picks hash to the number below. On every tier that this machine
  * has, with 1 to 3 threads, read in five chunkings, in batches of 1, 2 and 7, after a fork, a
- * truncation, a restore, and from pages that another session has read.
+ * truncation, a restore, from pages that another session has read, and for a caller that rounds
+ * upwards and flushes denormals to zero.
  *
  *     session tiny|smollm2 small|all [-v]
  *
@@ -11,7 +12,12 @@
  */
 #include "session/tiny.h"
 
+#include <fenv.h>
 #include <stdbool.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #define SMOLLM2 "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -254,6 +260,39 @@ static void test_golden_session__avx512vnni(void **state)
     check_tier(OA_CPU_AVX512VNNI);
 }
 
+/* Programs that are linked with -ffast-math flush denormals to zero in their main thread, which is
+ * one of the workers: the answer used to be theirs, in part. */
+static void test_golden_session__odd_rounding(void **state)
+{
+    (void)state;
+    const uint32_t cpu = OA_CPU_BEST;
+    fenv_t usual;
+    fegetenv(&usual);
+    for (uint32_t n_threads = 1; n_threads <= 2; n_threads++) {
+        fesetround(FE_UPWARD);
+#if defined(__x86_64__)
+        const unsigned odd = _mm_getcsr() | 0x8040; /* flush to zero, denormals are zero */
+        _mm_setcsr(odd);
+#endif
+        open_model(cpu, n_threads);
+        kv_type = OA_KV_F16;
+        WAY(in_chunks(N));
+        WAY(in_a_batch(2));
+        const float logits[] = {0.25f, 0.5f, 0.75f};
+        oa_sampler *sampler;
+        int32_t id;
+        assert_ok(oa_sampler_new(&sampler, NULL));
+        assert_ok(oa_sampler_pick(sampler, logits, 3, &id));
+        oa_sampler_free(sampler);
+        assert_int_equal(fegetround(), FE_UPWARD); /* what is the caller's stays as it is */
+#if defined(__x86_64__)
+        assert_int_equal(_mm_getcsr() & 0xffc0u, odd & 0xffc0u);
+#endif
+        oa_model_free(model);
+        fesetenv(&usual);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +300,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_golden_session__c),
         cmocka_unit_test(test_golden_session__avx2),
         cmocka_unit_test(test_golden_session__avx512vnni),
+        cmocka_unit_test(test_golden_session__odd_rounding),
     };
     const struct CMUnitTest best[] = {cmocka_unit_test(test_golden_session__best)};
     for (int i = 1; i < argc; i++) {
