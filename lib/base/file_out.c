@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A file appears whole or not at all: the bytes go into "<path>.<random>.part" in the same folder,
- * reach the disk, take the name, and the folder's entry reaches the disk.
+ * reach the disk, take the name, and the folder's entry reaches the disk. Only a file gives its
+ * name away: a rename would put a file in the place of a device.
  */
 #include "base/base_priv.h"
 
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUFFER_SIZE = 65536 };
@@ -37,7 +39,11 @@ void oa__file_out_abandon(oa__file_out *f)
 int oa__file_out_open(oa__file_out **out, oa__mem *mem, const char *path)
 {
     int rc = OA_ENOMEM;
+    struct stat st;
     *out = NULL;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return oa__err(OA_EIO, "%s: is %s, want a file", path,
+                       S_ISDIR(st.st_mode) ? "a directory" : "a device or pipe");
     oa__file_out *f = oa__alloc(mem, sizeof *f);
     if (!f) return OA_ENOMEM;
     f->mem = mem;

@@ -87,11 +87,18 @@ static void test_base_file__out_abandoned_leaves_nothing(void **state)
 static void test_base_file__out_fails_when_the_name_is_taken(void **state)
 {
     oa__file_out *out;
-    assert_int_equal(mkdir(in_folder("taken"), 0700), 0);
     assert_ok(oa__file_out_open(&out, NULL, in_folder("taken")));
-    assert_err(oa__file_out_commit(out), OA_EIO, "rename"); /* a folder has the name */
+    assert_int_equal(mkdir(in_folder("taken"), 0700), 0);
+    assert_err(oa__file_out_commit(out), OA_EIO, "rename"); /* a folder has got the name */
+    assert_err(oa__file_out_open(&out, NULL, in_folder("taken")), OA_EIO, "directory");
+    assert_null(out);
     assert_listing("taken ");
     rmdir(in_folder("taken"));
+    /* What is no file keeps its place: root could replace /dev/null. */
+    assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
+    assert_err(oa__file_out_open(&out, NULL, in_folder("pipe")), OA_EIO, "device or pipe");
+    assert_listing("pipe ");
+    unlink(in_folder("pipe"));
 }
 
 static void test_base_file__map(void **state)
