@@ -57,10 +57,10 @@ install_packages() { # PACKAGE...
         command -v sudo >/dev/null || fail "neither root nor sudo; have these installed: $*"
         as_root=sudo
     fi
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >&2 ||
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2 ||
         say "apt-get update failed; trying with the lists that are here"
     $as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -q -y --no-install-recommends "$@" >&2 ||
+        apt-get install -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends "$@" >&2 ||
         fail "apt-get could not install: $*"
 }
 
@@ -80,12 +80,23 @@ need_packages() {
 
 build() {
     mkdir -p build
-    if ! { [ -f build/build.ninja ] ||
-        meson setup build --buildtype=release; } >build/start.log 2>&1 ||
-        ! ninja -C build examples/openassistant/openassistant >>build/start.log 2>&1; then
-        tail -n 30 build/start.log >&2
+    target=examples/openassistant/openassistant
+    log=$(mktemp) # not in build/, which may be wiped
+    if [ -f build/build.ninja ] && ninja -C build $target >"$log" 2>&1; then
+        rm -f "$log"
+        return
+    fi
+    [ -x $program ] || say "building, about a minute"
+    # A folder that was configured elsewhere, or without what is installed now, begins anew.
+    wipe=
+    [ -d build/meson-private ] && wipe=--wipe
+    if ! meson setup $wipe build --buildtype=release -Dprogram=enabled >"$log" 2>&1 ||
+        ! ninja -C build $target >>"$log" 2>&1; then
+        tail -n 30 "$log" >&2
+        mkdir -p build && mv "$log" build/start.log
         fail "the build failed; the whole of it is in build/start.log"
     fi
+    rm -f "$log"
 }
 
 # --- model --------------------------------------------------------------------------------------
