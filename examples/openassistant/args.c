@@ -127,6 +127,7 @@ static int store(cli_args *args, const cli_verb *verb, const option *o, const ch
         *(const char **)at = value;
         break;
     case TEXTS: /* only --stop */
+        if (!*value) return ui_usage(verb->name, "--%s: found an empty text", o->name);
         args->stops[args->n_stops++] = value;
         break;
     case COUNT:

@@ -123,9 +123,10 @@ static int tell(bench_state *b)
         json_object_set_new(o, "token_share", json_real(token_share));
         return load_print_json(o, JSON_INDENT(2));
     }
-    printf("%s, %s, %u threads, %s; median of %u passes (lowest to highest)\n",
-           b->info.name[0] ? b->info.name : b->info.path, b->info.type, (unsigned)b->info.n_threads,
-           b->info.cpu, (unsigned)b->n_runs);
+    const char *name = b->info.name[0] ? b->info.name : b->info.path;
+    ui_put_line(name, strlen(name));
+    printf(", %s, %u threads, %s; median of %u passes (lowest to highest)\n", b->info.type,
+           (unsigned)b->info.n_threads, b->info.cpu, (unsigned)b->n_runs);
     print_series("prompt", "tokens/s", &b->prompt, "the int8 peak", prompt_share);
     print_series("tokens", "tokens/s", &b->token, "the read bandwidth", token_share);
     print_series("read", "GB/s", &b->read, NULL, 0);

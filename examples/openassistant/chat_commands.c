@@ -165,6 +165,11 @@ static void do_branches(chat_state *s, char *rest)
             ui_error("/branches wants two numbers: a message and its branch");
             return;
         }
+        size_t n = 0;
+        if (oa_chat_get_branches(s->chat, i - 1, &n, NULL) < 0 || k > n) {
+            ui_error("found branch %zu, message %zu has %zu of them; /branches lists them", k, i, n);
+            return;
+        }
         int rc = oa_chat_select(s->chat, i - 1, k - 1);
         if (rc < 0) {
             say_failure(rc);
@@ -295,7 +300,7 @@ static void do_stats(chat_state *s, char *rest)
            (unsigned long long)r.n_prompt, (unsigned long long)r.n_reused, prompt_s,
            prompt_s > 0 ? (double)n_read / prompt_s : 0.0);
     printf("answer   %u tokens, %.2f s, %.1f tokens/s, ended by %s\n", (unsigned)r.n_tokens,
-           generate_s, generate_s > 0 ? r.n_tokens / generate_s : 0.0, load_finish_text(r.finish));
+           generate_s, load_token_rate(r.n_tokens, generate_s), load_finish_text(r.finish));
     printf("chat     %zu messages on this branch, %llu left out\n", n,
            (unsigned long long)r.n_dropped);
 }

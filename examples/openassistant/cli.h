@@ -109,6 +109,9 @@ void ui_progress_clear(void);
  * might send to it are left out. */
 int ui_text(const char *text, size_t text_len, void *user);
 bool ui_text_at_line_start(void);
+/* A part of a line on standard output; control characters become spaces, since files and their
+ * names can carry anything. */
+void ui_put_line(const char *text, size_t text_len);
 void ui_text_end(void); /* finish the line if one was begun */
 /* Flush standard output; CLI_OK, CLI_PIPE, or CLI_FAILED with the reason said. */
 int ui_close_output(int code);
@@ -133,6 +136,8 @@ int load_print_json(json_t *value, size_t flags); /* prints, frees; exit code */
 /* Bytes as "98.4 MB". */
 const char *load_size_text(uint64_t size, char buf[32]);
 const char *load_finish_text(uint32_t finish);
+/* Tokens per second of an answer. Its first token is picked from what the prompt computed. */
+double load_token_rate(uint32_t n_tokens, double seconds);
 
 /* --- verbs ------------------------------------------------------------------------------------ */
 

@@ -24,17 +24,10 @@ static char *copy_meta(const oa_model *model, const char *key)
     return text;
 }
 
-/* Print text that a file brings along, as one line. */
-static void print_safe(const char *text)
-{
-    for (const char *c = text; *c; c++)
-        putchar((unsigned char)*c < 0x20 || *c == 0x7f ? ' ' : *c);
-}
-
 static void print_row(const char *label, const char *text)
 {
     printf("%-14s ", label);
-    print_safe(text);
+    ui_put_line(text, strlen(text));
     putchar('\n');
 }
 
@@ -66,9 +59,9 @@ static void print_metadata(const oa_model *model)
         if (oa_model_get_meta_key(model, i, &key) < 0) continue;
         char *value = copy_meta(model, key);
         printf("  ");
-        print_safe(key);
+        ui_put_line(key, strlen(key));
         printf(" = ");
-        print_safe(value ? value : "?");
+        ui_put_line(value ? value : "?", value ? strlen(value) : 1);
         putchar('\n');
         free(value);
     }

@@ -276,6 +276,11 @@ const char *load_size_text(uint64_t size, char buf[32])
     return buf;
 }
 
+double load_token_rate(uint32_t n_tokens, double seconds)
+{
+    return n_tokens > 1 && seconds > 0 ? (n_tokens - 1) / seconds : 0;
+}
+
 const char *load_finish_text(uint32_t finish)
 {
     /* The words of the OpenAI API where it has one. */

@@ -65,9 +65,13 @@ static int print_list(const char *folder, const model_file *files, size_t n, boo
     json_object_set_new(all, "folder", load_json_text(folder, strlen(folder)));
     json_object_set_new(all, "models", list);
     if (json) return load_print_json(all, JSON_INDENT(2));
-    for (size_t i = 0; i < n; i++)
-        printf("%-*.*s  %10s  %s\n", (int)widest, (int)strlen(files[i].name) - 5, files[i].name,
-               load_size_text(files[i].size, size), files[i].path);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(files[i].name) - 5;
+        ui_put_line(files[i].name, len);
+        printf("%*s  %10s  ", (int)(widest - len), "", load_size_text(files[i].size, size));
+        ui_put_line(files[i].path, strlen(files[i].path));
+        putchar('\n');
+    }
     if (!n) ui_note("no models are installed in %s", folder);
     json_decref(all);
     return CLI_OK;

@@ -95,7 +95,7 @@ static int print_result(run_state *r)
     json_object_set_new(timings, "prompt_tps",
                         json_real(r->prompt_s > 0 ? (double)n_read / r->prompt_s : 0));
     json_object_set_new(timings, "token_tps",
-                        json_real(generate_s > 0 ? r->result.n_tokens / generate_s : 0));
+                        json_real(load_token_rate(r->result.n_tokens, generate_s)));
     json_object_set_new(all, "text", load_json_text(r->text ? r->text : "", r->text_len));
     json_object_set_new(all, "tokens", tokens);
     json_object_set_new(all, "n_tokens", json_integer((json_int_t)r->result.n_tokens));

@@ -6,6 +6,14 @@
 
 #include "cli.h"
 
+/* `where` in what follows is "line N: " or nothing. */
+static int fail_at(int rc, const char *where)
+{
+    const char *reason = oa_error_last();
+    ui_error("%s%s", where, reason[0] ? reason : oa_error_text(rc));
+    return CLI_FAILED;
+}
+
 /* Buffers that grow with the longest text. */
 typedef struct ids_buffer {
     int32_t *ids;
@@ -44,7 +52,7 @@ static void print_ids(const ids_buffer *b, bool json)
 
 /* Read ids from text: decimal numbers with anything but letters between, so that both
  * "1 2 3" and "[1,2,3]" do. */
-static int read_ids(const char *text, size_t len, ids_buffer *out)
+static int read_ids(const char *text, size_t len, const char *where, ids_buffer *out)
 {
     const char *c = text, *end = text + len;
     while (c < end) {
@@ -57,7 +65,8 @@ static int read_ids(const char *text, size_t len, ids_buffer *out)
         while (c < end && *c >= '0' && *c <= '9' && v <= INT32_MAX)
             v = v * 10 + (*c++ - '0');
         if (c == first || v > INT32_MAX) {
-            ui_error("found '%.16s' where a token id was wanted", first);
+            ui_error("%sfound '%.*s' where a token id was wanted", where,
+                     (int)(end - first < 16 ? strcspn(first, "\r\n") : 16), first);
             return CLI_FAILED;
         }
         if (out->n == out->cap) {
@@ -75,7 +84,8 @@ static int read_ids(const char *text, size_t len, ids_buffer *out)
     return CLI_OK;
 }
 
-static int decode(const oa_model *model, const cli_args *args, const ids_buffer *b)
+static int decode(const oa_model *model, const cli_args *args, const char *where,
+                  const ids_buffer *b)
 {
     uint32_t flags = args->special ? OA_DETOKENIZE_SPECIAL : 0;
     size_t len = 0;
@@ -85,7 +95,7 @@ static int decode(const oa_model *model, const cli_args *args, const ids_buffer 
     if (rc == OA_OK) rc = oa_model_detokenize(model, b->ids, b->n, flags, text, len + 1, &len);
     int code = CLI_OK;
     if (rc < 0)
-        code = ui_fail(rc, NULL);
+        code = fail_at(rc, where);
     else if (args->json || args->jsonl)
         code = load_print_json(load_json_text(text, len), JSON_ENCODE_ANY | JSON_COMPACT);
     else
@@ -102,22 +112,23 @@ static int do_line(const oa_model *model, const cli_args *args, char *line, size
     json_error_t error;
     json_t *value = json_loadb(line, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     int code = CLI_OK;
+    char where[32];
+    snprintf(where, sizeof(where), "line %llu: ", (unsigned long long)number);
     if (!value || (args->decode ? !json_is_array(value) : !json_is_string(value))) {
-        ui_error("line %llu: want a JSON %s%s%s", (unsigned long long)number,
-                 args->decode ? "array of ids" : "string", value ? "" : ": ",
-                 value ? "" : error.text);
+        ui_error("%swant a JSON %s%s%s", where, args->decode ? "array of ids" : "string",
+                 value ? "" : ": ", value ? "" : error.text);
         code = CLI_FAILED;
     } else if (args->decode) {
         /* A valid array; read_ids() tells what is no id. */
         b->n = 0;
-        code = read_ids(line, len, b);
-        if (code == CLI_OK) code = decode(model, args, b);
+        code = read_ids(line, len, where, b);
+        if (code == CLI_OK) code = decode(model, args, where, b);
     } else {
         int rc = encode(model, args, json_string_value(value), json_string_length(value), b);
         if (rc == OA_OK)
             print_ids(b, true);
         else
-            code = ui_fail(rc, NULL);
+            code = fail_at(rc, where);
     }
     json_decref(value);
     return code;
@@ -166,8 +177,8 @@ static int do_text(const oa_model *model, const cli_args *args)
     ids_buffer b = {0};
     code = CLI_OK;
     if (args->decode) {
-        code = read_ids(text, len, &b);
-        if (code == CLI_OK) code = decode(model, args, &b);
+        code = read_ids(text, len, "", &b);
+        if (code == CLI_OK) code = decode(model, args, "", &b);
     } else {
         int rc = encode(model, args, text, len, &b);
         if (rc == OA_OK)

@@ -270,6 +270,16 @@ int ui_text(const char *text, size_t text_len, void *user)
     return fflush(stdout) != 0 || ui_stop_wanted();
 }
 
+void ui_put_line(const char *text, size_t text_len)
+{
+    for (size_t i = 0; i < text_len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool c1 = c == 0xc2 && i + 1 < text_len && (unsigned char)text[i + 1] < 0xa0;
+        i += c1;
+        putchar(c < 0x20 || c == 0x7f || c1 ? ' ' : c);
+    }
+}
+
 bool ui_text_at_line_start(void)
 {
     return at_line_start;

@@ -149,6 +149,9 @@ def test_commands_told_nonsense():
         bad = home.file("bad.json", "{")
         r = run("chat", "-m", need_tiny(), *BASE, stdin=f"Hi\n/load {bad}\n/branches\n", home=home)
         check(r.err.count("openassistant: ") == 1 and "Hi" in r.out, r.err, r.out)
+        r = run("chat", "-m", need_tiny(), *BASE, stdin="Hi\n/branches 1 9\n/branches 9 1\n",
+                home=home)
+        check("message 1 has 1 of them" in r.err and "message 9 has 0" in r.err, r.err)
 
 
 def test_terminal_shows_a_prompt_and_colours():

@@ -46,7 +46,7 @@ def test_wrong_command_lines():
                  ["run", "-n", "-1", "y"], ["run", "--max-tokens=99999999999", "y"],
                  ["run", "--json=1", "y"], ["run", "--temperature", "hot", "y"],
                  ["run", "--temperature", "-1", "y"], ["run", "--top_k", "4", "y"],
-                 ["run", "--kv", "f64", "y"], ["run", "--cpu", "mmx", "y"],
+                 ["run", "--stop", "", "y"], ["run", "--kv", "f64", "y"], ["run", "--cpu", "mmx", "y"],
                  ["run", "--memory-limit", "lots", "y"], ["run", "-f", "x", "-"],
                  ["chat", "hello"], ["models", "x"], ["bench", "x"], ["info", "a", "b"],
                  ["info", "a", "-m", "b"], ["tokenize", "--jsonl", "x"],
@@ -133,6 +133,17 @@ def test_models_lists_what_is_installed():
         check([(m["name"], m["size"]) for m in r.json()["models"]] == [("a b", 1234567), ("b", 5)])
         for m in r.json()["models"]:
             check(os.path.getsize(m["path"]) == m["size"])
+
+
+def test_names_of_files_can_not_drive_the_terminal():
+    with Home() as home:
+        os.makedirs(home.models)
+        with open(os.path.join(home.models, "a\n\x1b[2J\u009b2J.gguf"), "w") as f:
+            f.write("x")
+        r = run("models", home=home)
+        check(r.code == 0 and r.out.count("\n") == 1 and r.out.endswith(".gguf\n"), r.out)
+        check("\x1b" not in r.out and "\u009b" not in r.out, repr(r.out))
+        check(run("models", "--json", home=home).json()["models"][0]["name"].startswith("a\n"))
 
 
 def test_models_folder_that_is_a_file():

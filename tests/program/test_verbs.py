@@ -32,8 +32,13 @@ def test_run_json_is_one_object():
         check(len(o["tokens"]) == 8 == o["n_tokens"], o)
         check(all(isinstance(t, int) and t >= 0 for t in o["tokens"]), o)
         check(o["n_prompt"] >= 1 and o["model"] == tiny, o)
+        t = o["timings"]
         for key in ("load_ms", "prompt_ms", "generate_ms", "prompt_tps", "token_tps"):
-            check(o["timings"][key] >= 0, key)
+            check(t[key] >= 0, key)
+        # The first token costs no step of its own.
+        check(abs(t["token_tps"] * t["generate_ms"] / 1e3 / 7 - 1) < 0.01, t)
+        one = run("run", "-m", tiny, "--raw", "--json", "-n", "1", "Hello", home=home).json()
+        check(one["timings"]["token_tps"] == 0, one)
         again = run("run", "-m", tiny, "--raw", "--json", *GREEDY, "--ignore-end", "Hello",
                     home=home).json()
         check(again["tokens"] == o["tokens"])
@@ -292,6 +297,10 @@ def test_tokenize_bad_lines():
             r = run("tokenize", "-m", tiny, "--jsonl", stdin=data, home=home)
             check(r.code == 1 and r.err.count("\n") == 1 and "line 2" in r.err, line, r.err)
             check(r.out.count("\n") == 1, r.out)
+        for ids in ("[x]", "1", "[1.5]", "[-1]", "[999999999]", "[99999999999]", '["a"]'):
+            r = run("tokenize", "-m", tiny, "--jsonl", "--decode", stdin=f"[1]\n{ids}\n", home=home)
+            check(r.code == 1 and r.err.count("\n") == 1 and "line 2: " in r.err, ids, r.err)
+            check("?" not in r.err, r.err)
         for ids in ("x", "1 2 three", "-1", "99999999999", "999999999"):
             check_error(run("tokenize", "-m", tiny, "--decode", "--", ids, home=home), 1)
 
