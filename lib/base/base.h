@@ -97,6 +97,10 @@ int oa__grow(oa__mem *mem, void **array, size_t *cap, size_t need, size_t elem_s
 int oa__opts_read(void *dst, size_t dst_size, size_t min_size, const void *src);
 /* For structs that we fill: copies min(caller's size, full_size) and keeps the caller's size. */
 int oa__opts_write(void *dst, const void *full, size_t full_size, size_t min_size);
+/* An element of a caller's array: of this size (OA_EINVAL when it is too small or absurd), and with
+ * nothing but zero behind what we know (OA_EVERSION). */
+int oa__elem_size(const char *what, size_t elem_size, size_t known_size);
+int oa__elem_tail(const char *what, const void *elem, size_t elem_size, size_t known_size);
 
 /* --- log (log.c) -------------------------------------------------------------------------- */
 

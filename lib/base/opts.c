@@ -46,3 +46,23 @@ int oa__opts_write(void *dst, const void *full, size_t full_size, size_t min_siz
     memcpy(dst, &size, sizeof size);
     return OA_OK;
 }
+
+int oa__elem_size(const char *what, size_t elem_size, size_t known_size)
+{
+    if (elem_size >= known_size && elem_size <= MAX_SIZE) return OA_OK;
+    return oa__err(OA_EINVAL, "%s of %zu bytes each, want at least %zu", what, elem_size,
+                   known_size);
+}
+
+int oa__elem_tail(const char *what, const void *elem, size_t elem_size, size_t known_size)
+{
+    const unsigned char *bytes = elem;
+    for (size_t i = known_size; i < elem_size; i++) {
+        if (bytes[i])
+            return oa__err(OA_EVERSION,
+                           "%s of %zu bytes each: one sets a field that this library does not "
+                           "know (it knows %zu bytes)",
+                           what, elem_size, known_size);
+    }
+    return OA_OK;
+}

@@ -29,10 +29,16 @@ int oa__file_read(oa__mem *mem, const char *path, size_t max, char **out, size_t
 
     *out = NULL;
     *len = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* O_NONBLOCK: opening a pipe must not wait for its writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return oa__err_errno(errno, "open", path);
-    struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
+    struct stat st = {0};
+    if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+        rc = oa__err(OA_EFORMAT, "%s: is %s, want a file", path,
+                     S_ISDIR(st.st_mode) ? "a directory" : "a device or pipe");
+        goto fail;
+    }
+    if (st.st_size > 0) {
         if ((uint64_t)st.st_size > max) {
             rc = oa__err(OA_ELIMIT, "%s: %lld bytes, at most %zu are read", path,
                          (long long)st.st_size, max);
@@ -52,8 +58,7 @@ int oa__file_read(oa__mem *mem, const char *path, size_t max, char **out, size_t
         ssize_t got = read(fd, data + n, cap - 1 - n);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
-            rc = errno == EISDIR ? oa__err(OA_EFORMAT, "%s: is a directory", path)
-                                 : oa__err_errno(errno, "read", path);
+            rc = oa__err_errno(errno, "read", path);
             goto fail;
         }
         if (got == 0) break;

@@ -25,7 +25,9 @@ static void render_free(render *r)
 static int read_message(const void *messages, size_t i, size_t message_size, oa__chat_message *out)
 {
     oa_message msg;
-    memcpy(&msg, (const char *)messages + i * message_size, sizeof msg);
+    const char *at = (const char *)messages + i * message_size;
+    OA__TRY(oa__elem_tail("messages", at, message_size, sizeof msg));
+    memcpy(&msg, at, sizeof msg);
     if (msg.role == NULL || msg.content == NULL) {
         return oa__err(OA_EINVAL, "message %zu: role or content is NULL", i);
     }
@@ -129,10 +131,7 @@ static int render_chat(render *r, const oa_model *model, const oa_message *messa
     if (model == NULL || (messages == NULL && n_messages > 0)) {
         return oa__err(OA_EINVAL, "model or messages is NULL");
     }
-    if (n_messages > 0 && message_size < sizeof(oa_message)) {
-        return oa__err(OA_EINVAL, "messages of %zu bytes, want at least %zu", message_size,
-                       sizeof(oa_message));
-    }
+    if (n_messages > 0) OA__TRY(oa__elem_size("messages", message_size, sizeof(oa_message)));
     r->text.mem = r->guarded.mem = oa__model_mem(model);
     OA__TRY(oa__opts_read(&r->opts, sizeof r->opts, sizeof r->opts, opts));
     if ((r->opts.flags & ~(uint32_t)RENDER_FLAGS) || r->opts.reserved != 0) {

@@ -223,6 +223,20 @@ void oa_model_free(oa_model *model)
     if (atomic_fetch_sub_explicit(&model->n_refs, 1, memory_order_acq_rel) == 1) free_model(model);
 }
 
+/* Of a header that asks for more than there is, the estimate is the largest number, not a small
+ * one. */
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
 int oa_model_estimate_memory(const char *path, const oa_model_opts *opts, uint32_t n_ctx,
                              uint32_t kv_type, oa_memory_estimate *estimate)
 {
@@ -246,10 +260,10 @@ int oa_model_estimate_memory(const char *path, const oa_model_opts *opts, uint32
     if (m->arch != NULL) {
         if (o.flags & OA_MODEL_NO_MMAP) e.weights_size += oa__gguf_file_size(m->gguf);
         const uint64_t n = n_ctx > 0 ? n_ctx : m->hp.n_ctx_train;
-        e.cache_size = (n + OA__KV_PAGE - 1) / OA__KV_PAGE * oa__model_page_size(m, kv_type);
+        e.cache_size = times((n + OA__KV_PAGE - 1) / OA__KV_PAGE, oa__model_page_size(m, kv_type));
         e.work_size = oa__work_size(m, OA__MODEL_BATCH, 1);
     }
-    e.total_size = e.weights_size + e.cache_size + e.work_size + header_size;
+    e.total_size = plus(plus(e.weights_size, e.cache_size), plus(e.work_size, header_size));
     rc = oa__opts_write(estimate, &e, sizeof e, sizeof e);
 fail:
     if (rc < 0) rc = name_file(rc, m);

@@ -42,6 +42,9 @@ int oa_model_detokenize(const oa_model *model, const int32_t *ids, size_t n_ids,
     if (flags & ~(uint32_t)OA_DETOKENIZE_SPECIAL) {
         return oa__err(OA_EINVAL, "unknown flags 0x%x", flags);
     }
+    if (n_ids > PTRDIFF_MAX / sizeof *ids) {
+        return oa__err(OA_EINVAL, "%zu ids are more than fit into memory", n_ids);
+    }
     for (size_t i = 0; i < n_ids; i++) {
         if (ids[i] < 0 || (uint32_t)ids[i] >= model->hp.n_vocab) {
             return oa__err(OA_EINVAL, "token %d, the vocabulary has %u", ids[i], model->hp.n_vocab);

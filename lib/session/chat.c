@@ -65,6 +65,9 @@ static int copy_opt(oa__mem *mem, const char *text, char **out)
 
 static int check_template(const oa_chat *c)
 {
+    if (c->template_text && c->template_name) {
+        return oa__err(OA_EINVAL, "both a template text and a template name are given");
+    }
     if (c->template_text) {
         return oa__template_check(c->mem, c->template_text, strlen(c->template_text));
     }
@@ -415,10 +418,8 @@ int oa_chat_get_count(const oa_chat *chat, size_t *n)
 int oa_chat_get_message(const oa_chat *chat, size_t index, oa_message *message, size_t message_size)
 {
     if (!chat) return oa__err(OA_EINVAL, "chat is NULL");
-    if (!message || message_size < sizeof *message) {
-        return oa__err(OA_EINVAL, "message of %zu bytes, want %zu", message ? message_size : 0,
-                       sizeof *message);
-    }
+    if (!message) return oa__err(OA_EINVAL, "message is NULL");
+    OA__TRY(oa__elem_size("messages", message_size, sizeof *message));
     if (index >= chat->tree.n_path) {
         return oa__err(OA_EINVAL, "message %zu of %zu", index, chat->tree.n_path);
     }

@@ -29,12 +29,7 @@ static int check(const many *m)
     const oa_model *model = NULL;
     for (size_t i = 0; i < m->n && rc == OA_OK; i++) {
         oa_step *st = step_at(m, i);
-        const char *tail = (const char *)st + sizeof *st;
-        for (size_t k = 0; k < m->stride - sizeof *st && rc == OA_OK; k++) {
-            if (tail[k]) {
-                rc = oa__err(OA_EVERSION, "step %zu: fields that this version does not know", i);
-            }
-        }
+        rc = oa__elem_tail("steps", st, m->stride, sizeof *st);
         if (rc < 0) break;
         oa_session *s = st->session;
         if (!s) {
@@ -132,10 +127,10 @@ int oa_session_step_many(oa_step *steps, size_t n_steps, size_t step_size)
     if (n_steps == 0) return OA_OK;
     if (!steps) return oa__err(OA_EINVAL, "steps is NULL, want %zu", n_steps);
     size_t size;
-    if (step_size < sizeof(oa_step) || step_size % _Alignof(oa_step) != 0 ||
-        !oa__mul_size(n_steps, step_size, &size)) {
-        return oa__err(OA_EINVAL, "%zu steps of %zu bytes, want at least %zu bytes each", n_steps,
-                       step_size, sizeof(oa_step));
+    OA__TRY(oa__elem_size("steps", step_size, sizeof(oa_step)));
+    if (step_size % _Alignof(oa_step) != 0 || !oa__mul_size(n_steps, step_size, &size)) {
+        return oa__err(OA_EINVAL, "%zu steps of %zu bytes, want whole ones in memory", n_steps,
+                       step_size);
     }
     many m = {(char *)steps, n_steps, step_size, NULL, NULL};
     OA__TRY(check(&m));

@@ -169,6 +169,11 @@ static void test_api_args__text(void **state)
     assert_inval(oa_model_detokenize(model, ids, 1, 1u << 30, buf, sizeof buf, &n));
     assert_inval(oa_model_detokenize(model, ids, 1, 0, NULL, 4, &n));
     assert_ok(oa_model_detokenize(model, NULL, 0, 0, NULL, 0, NULL));
+    ids[0] = 0;
+    assert_inval(oa_model_detokenize(model, ids, SIZE_MAX, 0, buf, sizeof buf, &n));
+    assert_err(oa_model_tokenize(model, "a", SIZE_MAX, 0, ids, 4, &n), OA_ELIMIT, "");
+    assert_ok(oa_model_tokenize(model, "a", 1, 0, ids, SIZE_MAX, &n)); /* CVE-2025-52566 */
+    assert_int_equal(n, 1);
     assert_int_equal(oa_model_is_end(NULL, 0), 0);
     assert_int_equal(oa_model_is_end(model, -1), 0);
     assert_int_equal(oa_model_is_end(model, INT32_MIN), 0);
@@ -187,6 +192,16 @@ static void test_api_args__text(void **state)
     assert_inval(oa_model_tokenize_chat(model, NULL, 1, sizeof *m, NULL, NULL, 0, &n));
     assert_inval(oa_model_tokenize_chat(model, m, 1, sizeof *m, NULL, NULL, 3, &n));
     assert_opts_refused(o, oa_model_tokenize_chat(model, m, 1, sizeof *m, &o, NULL, 0, &n));
+    assert_inval(oa_model_render_chat(model, m, 1, SIZE_MAX, NULL, NULL, 0, &n));
+    assert_true(oa_model_render_chat(model, m, SIZE_MAX, sizeof *m, NULL, NULL, 0, &n) < 0);
+    struct {
+        oa_message known;
+        uint64_t tomorrow;
+    } later = {{"user", "a", 0}, 0};
+    assert_ok(oa_model_render_chat(model, &later.known, 1, sizeof later, NULL, NULL, 0, &n));
+    later.tomorrow = 1;
+    assert_err(oa_model_render_chat(model, &later.known, 1, sizeof later, NULL, NULL, 0, &n),
+               OA_EVERSION, "does not know");
     m[0].role = NULL;
     assert_inval(oa_model_render_chat(model, m, 1, sizeof *m, NULL, NULL, 0, &n));
     m[0] = (oa_message){"user", NULL, 5};
@@ -321,6 +336,8 @@ static void test_api_args__session(void **state)
     oa_step st = {NULL, NULL, ids, 1, 0, 0};
     assert_inval(oa_session_step_many(NULL, 1, sizeof st));
     assert_inval(oa_session_step_many(&st, 1, 0));
+    assert_inval(oa_session_step_many(&st, 1, (size_t)1 << 40));
+    assert_inval(oa_session_step_many(&st, SIZE_MAX, sizeof st));
     assert_inval(oa_session_step_many(&st, 1, sizeof st));
     assert_ok(oa_session_step_many(NULL, 0, 0));
     oa_generate_opts g = OA_GENERATE_OPTS_INIT;
@@ -364,6 +381,11 @@ static void test_api_args__chat(void **state)
     so.size = 1;
     o.session = &so;
     assert_inval(oa_chat_new(&c, model, &o));
+    o.session = NULL;
+    o.template_name = "chatml";
+    o.template_text = "a";
+    assert_inval(oa_chat_new(&c, model, &o));
+    o.template_name = o.template_text = NULL;
     oa_chat_free(NULL);
     assert_inval(oa_chat_say(NULL, "a", NULL, NULL));
     assert_inval(oa_chat_say(chat, NULL, NULL, NULL));
@@ -388,6 +410,7 @@ static void test_api_args__chat(void **state)
     assert_inval(oa_chat_get_message(NULL, 0, &m, sizeof m));
     assert_inval(oa_chat_get_message(chat, 0, NULL, sizeof m));
     assert_inval(oa_chat_get_message(chat, 0, &m, 1));
+    assert_inval(oa_chat_get_message(chat, 0, &m, SIZE_MAX));
     assert_inval(oa_chat_get_message(chat, 0, &m, sizeof m));
     assert_inval(oa_chat_set_system(NULL, "a"));
     assert_ok(oa_chat_set_system(chat, NULL));

@@ -150,6 +150,10 @@ static void test_base_file__map_refuses_what_is_no_file(void **state)
     char *data;
     size_t len;
     assert_err(oa__file_read(NULL, folder, 10, &data, &len), OA_EFORMAT, "is a directory");
+    if (mkfifo(in_folder("pipe"), 0600) == 0) { /* used to wait for somebody to write */
+        assert_err(oa__file_read(NULL, in_folder("pipe"), 10, &data, &len), OA_EFORMAT, "pipe");
+        unlink(in_folder("pipe"));
+    }
     assert_err(oa__file_read(NULL, in_folder("none"), 10, &data, &len), OA_ENOTFOUND, "no such");
 }
 

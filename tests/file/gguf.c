@@ -258,6 +258,8 @@ static void test_file_gguf__tensors(void **state)
     /* #27203: (2^63 - 1, 2, 1, 1); #18674: 2^42 + 1. */
     build_head(&b, 3, 1, 0), build_tensor(&b, "w", 4, (uint64_t[]){INT64_MAX, 2, 1, 1}, 0, 0);
     expect(&b, OA_EFORMAT, "overflows");
+    build_head(&b, 3, 1, 0), build_tensor(&b, "w", 4, (uint64_t[]){INT64_MAX, 2, 1, 1}, 24, 0);
+    expect(&b, OA_EFORMAT, "overflows"); /* as it was, of bytes */
     build_head(&b, 3, 1, 0);
     build_tensor(&b, "w", 2, (uint64_t[]){((uint64_t)1 << 42) + 1, (uint64_t)1 << 22}, 0, 0);
     expect(&b, OA_EFORMAT, "overflows");

@@ -21,6 +21,8 @@ typedef struct made {
     const char *change_key; /* its value becomes value, or text when that is set */
     uint32_t value;
     const char *text;
+    bool negative;             /* the value is an i32, -1 */
+    const char *array_key;     /* an array whose elements become bytes */
     const char *change_tensor; /* gets these dimensions or this type */
     uint64_t dims[2];
     uint32_t type;
@@ -51,8 +53,14 @@ static inline bool made_key(made_keys *k, const char *key, uint32_t type)
         return false;
     }
     if (made_is(k->m->change_key, key)) {
-        build_key(&k->b, key, MADE_U32);
-        build_int(&k->b, k->m->value, 4);
+        build_key(&k->b, key, k->m->negative ? 5 : MADE_U32);
+        build_int(&k->b, k->m->negative ? UINT32_MAX : k->m->value, 4);
+        return false;
+    }
+    if (made_is(k->m->array_key, key)) {
+        build_array(&k->b, key, 0, MADE_VOCAB);
+        for (int i = 0; i < MADE_VOCAB; i++)
+            build_int(&k->b, 1, 1);
         return false;
     }
     if (type != MADE_ARRAY) build_key(&k->b, key, type);

@@ -265,7 +265,42 @@ static void test_model_open__wrong_keys(void **state)
     EXPECT(OA_EFORMAT, "eos_token_id is 258", .change_key = "tokenizer.ggml.eos_token_id",
            .value = 258);
     EXPECT(OA_OK, NULL, .change_key = "tokenizer.ggml.eos_token_id", .value = UINT32_MAX);
+    /* #26690: arrays of another type. */
     EXPECT(OA_EFORMAT, "scores is an array of u8, want f32", .scores_u8 = true);
+    EXPECT(OA_EFORMAT, "tokens is an array of u8", .array_key = "tokenizer.ggml.tokens");
+    EXPECT(OA_EFORMAT, "merges is an array of u8", .array_key = "tokenizer.ggml.merges");
+    EXPECT(OA_EFORMAT, "token_type is an array of u8", .array_key = "tokenizer.ggml.token_type");
+}
+
+/* CVE-2026-21869 and its like: a negative number wherever one is read. Only an id may be -1. */
+static void test_model_open__negative(void **state)
+{
+    static const char *const keys[] = {
+        "llama.block_count",          "llama.context_length",
+        "llama.embedding_length",     "llama.feed_forward_length",
+        "llama.attention.head_count", "llama.attention.head_count_kv",
+        "llama.rope.dimension_count", "llama.attention.layer_norm_rms_epsilon"};
+    for (size_t i = 0; i < OA__ARRAY_LEN(keys); i++) {
+        const bool is_float = strstr(keys[i], "epsilon") != NULL;
+        EXPECT(is_float ? OA_EUNSUPPORTED : OA_EFORMAT, is_float ? "range" : "is -1",
+               .change_key = keys[i], .negative = true);
+    }
+    EXPECT(OA_OK, NULL, .change_key = "tokenizer.ggml.eos_token_id", .negative = true);
+}
+
+/* CVE-2024-41130: no tensors, no keys. */
+static void test_model_open__nothing(void **state)
+{
+    build b = {0};
+    build_head(&b, 3, 0, 0);
+    made_write(made_path(), b.data, b.len);
+    free(b.data);
+    oa_model *m;
+    oa_memory_estimate e = OA_MEMORY_ESTIMATE_INIT;
+    assert_err(oa_model_open(&m, made_path(), NULL), OA_EFORMAT, "general.architecture");
+    assert_null(m);
+    assert_err(oa_model_estimate_memory(made_path(), NULL, 0, 0, &e), OA_EFORMAT, "architecture");
+    unlink(made_path());
 }
 
 static void test_model_open__wrong_tensors(void **state)
@@ -549,6 +584,8 @@ int main(void)
         cmocka_unit_test(test_model_open__vocab_only),
         cmocka_unit_test(test_model_open__arguments),
         cmocka_unit_test(test_model_open__wrong_keys),
+        cmocka_unit_test(test_model_open__negative),
+        cmocka_unit_test(test_model_open__nothing),
         cmocka_unit_test(test_model_open__wrong_tensors),
         cmocka_unit_test(test_model_open__every_byte),
         cmocka_unit_test(test_model_open__no_memory),

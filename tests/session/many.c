@@ -144,7 +144,7 @@ static void test_session_many__a_bad_array_touches_nobody(void **state)
     } longer[2] = {{{a, NULL, &id, 1, 0, 0}, 0}, {{NULL, NULL, &id, 1, 0, 0}, 1}};
     assert_ok(oa_session_step_many(&longer[0].st, 1, sizeof longer[0]));
     longer[1].st.session = a;
-    assert_err(oa_session_step_many(&longer[1].st, 1, sizeof longer[1]), OA_EVERSION, "fields");
+    assert_err(oa_session_step_many(&longer[1].st, 1, sizeof longer[1]), OA_EVERSION, "a field");
     assert_ok(oa_session_step_many(st + 1, 1, sizeof *st)); /* a is not stuck */
     oa_session_free(a);
     oa_session_free(b);
