@@ -167,7 +167,8 @@ static void do_branches(chat_state *s, char *rest)
         }
         size_t n = 0;
         if (oa_chat_get_branches(s->chat, i - 1, &n, NULL) < 0 || k > n) {
-            ui_error("found branch %zu, message %zu has %zu of them; /branches lists them", k, i, n);
+            ui_error("found branch %zu, message %zu has %zu of them; /branches lists them", k, i,
+                     n);
             return;
         }
         int rc = oa_chat_select(s->chat, i - 1, k - 1);
