@@ -371,7 +371,8 @@ typedef struct oa_render_opts {
  * @return OA_OK; OA_EINVAL; OA_ENOTFOUND when the model carries no template and none is named;
  *         OA_ETEMPLATE when the template has an error or refuses the conversation (the text
  *         holds its message); OA_ELIMIT when a limit was reached, or buf_size is not 0 and too
- *         small; OA_ENOMEM
+ *         small; OA_EVERSION when a message sets a field that this library does not know;
+ *         OA_ENOMEM
  *
  * Thread safety: any thread.
  * @since 0.1

@@ -76,6 +76,36 @@ def test_python_blocks_run():
             check(r.stdout.strip(), name, "printed nothing")
 
 
+def test_json_block_is_a_saved_chat():
+    """The chat in files.md opens, and saves as it stands there."""
+    text = next(text for name, text in blocks("json") if name == "files_1")
+    program = """
+        #include <openassistant/openassistant.h>
+        int main(int argc, char **argv)
+        {
+            oa_model *model = NULL;
+            oa_chat *chat = NULL;
+            int rc = oa_model_open(&model, argv[1], NULL);
+            if (rc == OA_OK) rc = oa_chat_open_saved(&chat, model, argv[2], NULL);
+            if (rc == OA_OK) rc = oa_chat_save(chat, argv[3]);
+            oa_chat_free(chat);
+            oa_model_free(model);
+            return rc < 0 || argc != 4;
+        }
+    """
+    if sanitized():
+        raise Skip("a build with sanitizers")
+    lib = os.path.join(BUILD, "lib")
+    tiny = os.path.join(SOURCE, "tests", "golden", "tiny.gguf")
+    with Home() as home:
+        src, exe = home.file("json.c", program), os.path.join(home.path, "json")
+        chat, again = home.file("chat.json", text), os.path.join(home.path, "again.json")
+        shell(*CC, src, "-o", exe, "-I", os.path.join(SOURCE, "include"), "-L", lib,
+              "-lopenassistant", "-Wl,-rpath," + lib)
+        shell(exe, tiny, chat, again, env=home.env())
+        check(open(again, encoding="utf-8").read() == text, "saves as something else")
+
+
 def staged(home):
     """Install into a folder; the environment in which pkg-config finds it there."""
     if sanitized():
