@@ -47,7 +47,8 @@ def test_wrong_command_lines():
                  ["run", "--json=1", "y"], ["run", "--temperature", "hot", "y"],
                  ["run", "--temperature", "-1", "y"], ["run", "--top_k", "4", "y"],
                  ["run", "--stop", "", "y"], ["run", "--kv", "f64", "y"],
-                 ["run", "--cpu", "mmx", "y"], ["run", "--memory-limit", "lots", "y"], ["run", "-f", "x", "-"],
+                 ["run", "--cpu", "mmx", "y"], ["run", "--memory-limit", "lots", "y"],
+                 ["run", "-f", "x", "-"],
                  ["chat", "hello"], ["models", "x"], ["bench", "x"], ["info", "a", "b"],
                  ["info", "a", "-m", "b"], ["tokenize", "--jsonl", "x"],
                  ["tokenize", "-m", "a", "--tokenizer", "b", "x"], ["bench", "--jsonl"]):
