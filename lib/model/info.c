@@ -81,11 +81,6 @@ oa__mem *oa__model_mem(const oa_model *m)
     return (oa__mem *)(uintptr_t)&m->mem;
 }
 
-const oa__log *oa__model_log(const oa_model *m)
-{
-    return &m->log;
-}
-
 const oa__vocab *oa__model_vocab(const oa_model *m)
 {
     return m->vocab;

@@ -15,7 +15,6 @@
 #include "text/text.h"
 
 oa__mem *oa__model_mem(const oa_model *m);
-const oa__log *oa__model_log(const oa_model *m);
 const oa__vocab *oa__model_vocab(const oa_model *m);
 uint32_t oa__model_n_vocab(const oa_model *m); /* width of the logits */
 uint32_t oa__model_n_ctx_train(const oa_model *m);

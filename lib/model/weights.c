@@ -177,10 +177,11 @@ static int load_vector(oa_model *m, float **out, const oa__gguf_tensor *t)
     return OA_OK;
 }
 
-static int load_matrix(oa_model *m, oa__weight *w, const oa__gguf_tensor *t)
+static int load_matrix(oa_model *m, oa__weight *w, const oa__gguf_tensor *t, loading *l)
 {
     OA__TRY(oa__weight_load(w, &m->mem, m->pool, t->type, (size_t)t->dims[1], (size_t)t->dims[0],
-                            t->data));
+                            t->data, l->progress, l->done));
+    l->done += t->size;
     if (w->owned != NULL && oa__gguf_is_mapped(m->gguf)) {
         oa__map_drop(oa__gguf_map(m->gguf), t->offset, t->size);
     }
@@ -192,15 +193,18 @@ static int load_tensor(oa_model *m, const oa__tensor_spec *spec, uint32_t layer,
 {
     loading *l = arg;
     OA__TRY(oa__progress_poll(l->progress, l->done));
-    if (t == NULL && is_output(spec)) return load_matrix(m, &m->mats[OA__M_OUT], m->embd);
+    if (t == NULL && is_output(spec)) {
+        return load_matrix(m, &m->mats[OA__M_OUT], m->embd, l);
+    }
     if (t == NULL || (spec->flags & OA__T_IN_PLACE)) return OA_OK;
-    l->done += t->size;
     const bool of_layer = (spec->flags & OA__T_LAYER) != 0;
     if (spec->flags & OA__T_VECTOR) {
+        l->done += t->size;
         return load_vector(m, of_layer ? &m->layers[layer].vecs[spec->slot] : &m->vecs[spec->slot],
                            t);
     }
-    return load_matrix(m, of_layer ? &m->layers[layer].mats[spec->slot] : &m->mats[spec->slot], t);
+    return load_matrix(m, of_layer ? &m->layers[layer].mats[spec->slot] : &m->mats[spec->slot], t,
+                       l);
 }
 
 int oa__weights_load(oa_model *m, oa__progress *progress)

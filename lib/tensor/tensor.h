@@ -41,9 +41,11 @@ typedef struct oa__weight {
 /* Bytes that oa__weight_load() will allocate. */
 int oa__weight_size(uint32_t type, size_t n_rows, size_t n_cols, size_t *size);
 /* Lay out src (row-major, as in the file; it must outlive the weight when the type has no packed
- * layout). Threaded. OA_ENOMEM, OA_EUNSUPPORTED. w must be zeroed; unload works half-built. */
+ * layout). Threaded. progress (may be NULL) hears of `done` and the bytes of src that are laid out,
+ * and may end the work. OA_ENOMEM, OA_EUNSUPPORTED, OA_ECANCELLED. w must be zeroed; unload works
+ * half-built. */
 int oa__weight_load(oa__weight *w, oa__mem *mem, oa__pool *pool, uint32_t type, size_t n_rows,
-                    size_t n_cols, const void *src);
+                    size_t n_cols, const void *src, oa__progress *progress, uint64_t done);
 void oa__weight_unload(oa__weight *w, oa__mem *mem);
 
 /* One product of a group that shares its input: y (+)= w x. */

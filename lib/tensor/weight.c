@@ -21,27 +21,31 @@ int oa__weight_size(uint32_t type, size_t n_rows, size_t n_cols, size_t *size)
     return OA_OK;
 }
 
+/* Bytes between looks at the progress: a few milliseconds, more from a slow disk. */
+#define SLICE_SIZE ((size_t)4 << 20)
+
 typedef struct pack_job {
     const oa__weight *w;
     const void *src;
     size_t row_size;
     size_t n_groups, per_task;
+    size_t first; /* group of task 0 */
 } pack_job;
 
 static void pack_task(void *arg, size_t task, uint32_t worker)
 {
     const pack_job *j = arg;
     const oa__weight *w = j->w;
-    const size_t end =
-        (task + 1) * j->per_task < j->n_groups ? (task + 1) * j->per_task : j->n_groups;
+    const size_t begin = j->first + task * j->per_task;
+    const size_t end = begin + j->per_task < j->n_groups ? begin + j->per_task : j->n_groups;
     (void)worker;
-    for (size_t g = task * j->per_task; g < end; g++)
+    for (size_t g = begin; g < end; g++)
         oa__kern_pack(w->type, (uint8_t *)w->owned + g * oa__kern_group_size(w->type, w->n_cols),
                       j->src, j->row_size, w->n_rows, w->n_cols, g);
 }
 
 int oa__weight_load(oa__weight *w, oa__mem *mem, oa__pool *pool, uint32_t type, size_t n_rows,
-                    size_t n_cols, const void *src)
+                    size_t n_cols, const void *src, oa__progress *progress, uint64_t done)
 {
     size_t size;
     pack_job j = {.w = w, .src = src, .n_groups = n_groups(n_rows), .per_task = 8};
@@ -56,7 +60,15 @@ int oa__weight_load(oa__weight *w, oa__mem *mem, oa__pool *pool, uint32_t type, 
     w->owned = oa__alloc(mem, size);
     if (!w->owned) return OA_ENOMEM;
     w->data = w->owned;
-    oa__pool_run(pool, pack_task, &j, (j.n_groups + j.per_task - 1) / j.per_task);
+    const size_t group_size = j.row_size * OA__KERN_ROWS; /* in the file */
+    const size_t n_tasks = SLICE_SIZE / (group_size + 1) / j.per_task + 1;
+    while (j.first < j.n_groups) {
+        const size_t left = (j.n_groups - j.first + j.per_task - 1) / j.per_task;
+        const size_t n = left < n_tasks ? left : n_tasks;
+        OA__TRY(oa__progress_poll(progress, done + (uint64_t)j.first * group_size));
+        oa__pool_run(pool, pack_task, &j, n);
+        j.first += n * j.per_task;
+    }
     return OA_OK;
 }
 

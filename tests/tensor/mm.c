@@ -39,7 +39,8 @@ static void problem_new(problem *p, uint32_t type, size_t n_rows, size_t n_cols,
         test_fill_row(type, p->src + i * p->row_size, n_cols, &r);
     for (size_t i = 0; i < n_tokens * n_cols; i++)
         p->x[i] = test_float(&r);
-    assert_int_equal(oa__weight_load(&p->w, NULL, NULL, type, n_rows, n_cols, p->src), OA_OK);
+    assert_int_equal(oa__weight_load(&p->w, NULL, NULL, type, n_rows, n_cols, p->src, NULL, 0),
+                     OA_OK);
 }
 
 static void problem_free(problem *p)
@@ -218,11 +219,11 @@ static void test_tensor_weight__errors(void **state)
     size_t size;
     const uint8_t src[4 * 18] = {0};
     assert_int_equal(oa__mem_init(&mem, NULL, 64), OA_OK);
-    assert_int_equal(oa__weight_load(&w, &mem, NULL, OA__Q4_0, 4, 32, src), OA_ENOMEM);
+    assert_int_equal(oa__weight_load(&w, &mem, NULL, OA__Q4_0, 4, 32, src, NULL, 0), OA_ENOMEM);
     oa__weight_unload(&w, &mem);
-    assert_int_equal(oa__weight_load(&w, &mem, NULL, 5, 4, 32, src), OA_EUNSUPPORTED);
+    assert_int_equal(oa__weight_load(&w, &mem, NULL, 5, 4, 32, src, NULL, 0), OA_EUNSUPPORTED);
     oa__weight_unload(&w, &mem);
-    assert_int_equal(oa__weight_load(&w, &mem, NULL, OA__Q4_0, 4, 33, src), OA_EFORMAT);
+    assert_int_equal(oa__weight_load(&w, &mem, NULL, OA__Q4_0, 4, 33, src, NULL, 0), OA_EFORMAT);
     oa__weight_unload(&w, &mem);
     assert_int_equal(oa__weight_size(OA__F32, SIZE_MAX, 1u << 20, &size), OA_EFORMAT);
     assert_int_equal(oa__weight_size(OA__Q4_1, 17, 64, &size), OA_OK);
@@ -232,9 +233,47 @@ static void test_tensor_weight__errors(void **state)
     oa__weight_unload(NULL, &mem);
 }
 
+typedef struct looks {
+    oa__progress progress;
+    unsigned n, most;
+    uint64_t last;
+} looks;
+
+static int look(const char *what, uint64_t done, uint64_t total, void *user)
+{
+    looks *l = user;
+    l->progress.last_ns = 0; /* the next look is due at once */
+    assert_true(done >= 100 && (l->n == 0 || done > l->last) && done <= total);
+    l->last = done;
+    return ++l->n == l->most;
+}
+
+/* A large matrix can be cancelled, not only the model between its matrices. */
+static void test_tensor_weight__load_is_looked_at(void **state)
+{
+    enum { ROWS = 5000, COLS = 640 }; /* 12.8 MB */
+    float *src = calloc((size_t)ROWS * COLS, sizeof *src);
+    assert_non_null(src);
+    for (unsigned most = 1; most <= 5; most++) {
+        oa__mem mem;
+        oa__weight w = {0};
+        looks l = {.most = most};
+        assert_int_equal(oa__mem_init(&mem, NULL, 0), OA_OK);
+        l.progress = (oa__progress){
+            .fn = look, .user = &l, .what = "load", .total = 100 + (uint64_t)ROWS * COLS * 4};
+        const int rc = oa__weight_load(&w, &mem, NULL, OA__F32, ROWS, COLS, src, &l.progress, 100);
+        assert_int_equal(rc, most <= 4 ? OA_ECANCELLED : OA_OK);
+        assert_int_equal(l.n, most <= 4 ? most : 4);
+        oa__weight_unload(&w, &mem);
+        assert_int_equal(mem.used, 0);
+    }
+    free(src);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tensor_weight__load_is_looked_at),
         cmocka_unit_test(test_tensor_mm__every_type),
         cmocka_unit_test(test_tensor_mm__alone_batched_threaded),
         cmocka_unit_test(test_tensor_mm__many_jobs),
