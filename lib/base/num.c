@@ -169,7 +169,7 @@ static bool to_double(struct decimal *x, double *out)
 
 /* Most numbers are a whole number below 2^53 times or over a power of ten that is a double: one
  * rounding, and it is the right one. */
-static bool exact(const struct decimal *x, double *out)
+static __attribute__((noinline)) bool exact(const struct decimal *x, double *out)
 {
     static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -231,9 +231,12 @@ int oa__parse_f64(const char *text, size_t len, double *out)
     struct decimal x;
     bool minus;
     double v;
+    oa__fp fp;
     if (!scan(text, len, &x, &minus)) return err_number("a number", text, len);
-    if (!exact(&x, &v) && !to_double(&x, &v))
-        return err_number("a number below 1.8e308", text, len);
+    oa__fp_enter(&fp);
+    const bool ok = exact(&x, &v) || to_double(&x, &v);
+    oa__fp_leave(&fp);
+    if (!ok) return err_number("a number below 1.8e308", text, len);
     *out = minus ? -v : v;
     return OA_OK;
 }
@@ -317,7 +320,10 @@ size_t oa__format_f64(double v, bool force_point, char buf[32])
         digits[0] = '0';
         point = 1;
     } else {
+        oa__fp fp;
+        oa__fp_enter(&fp);
         n = shortest_digits(v, digits, &point);
+        oa__fp_leave(&fp);
     }
     while (n > 1 && digits[n - 1] == '0')
         n--;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "util/test.h"
 
+#include <fenv.h>
 #include <locale.h>
 #include <math.h>
 
@@ -214,6 +215,32 @@ static void test_base_num__locale_changes_nothing(void **state)
     }
 }
 
+/* The caller's rounding is not ours: it used to decide the last bit, and the C library's digits. */
+static void test_base_num__rounding_mode_changes_nothing(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"0.7", "0.1", "1e-05", "3.3e+22",
+                                        "1.7976931348623157e+308"};
+    static const int modes[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+    const int usual = fegetround();
+    for (size_t i = 0; i < OA__ARRAY_LEN(texts); i++) {
+        double want, got;
+        char buf[32];
+        assert_ok(oa__parse_f64(texts[i], strlen(texts[i]), &want));
+        for (size_t k = 0; k < OA__ARRAY_LEN(modes); k++) {
+            fesetround(modes[k]);
+            const int rc = oa__parse_f64(texts[i], strlen(texts[i]), &got);
+            const size_t len = oa__format_f64(got, false, buf);
+            assert_int_equal(fegetround(), modes[k]);
+            fesetround(usual);
+            assert_ok(rc);
+            assert_memory_equal(&got, &want, sizeof got);
+            buf[len] = '\0';
+            assert_string_equal(buf, texts[i]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_base_num__format_as_python),
         cmocka_unit_test(test_base_num__format_reads_back),
         cmocka_unit_test(test_base_num__locale_changes_nothing),
+        cmocka_unit_test(test_base_num__rounding_mode_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
