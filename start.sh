@@ -132,7 +132,7 @@ EOF
         then
             if good_model "$work/$model_name"; then
                 sync "$work/$model_name"
-                mv -f "$work/$model_name" "$folder/$model_name"
+                mv -fT "$work/$model_name" "$folder/$model_name"
                 sync "$folder"
                 rm -rf "$work"
                 trap - EXIT INT TERM HUP
