@@ -34,7 +34,7 @@ check() { # NAME COMMAND...
     if "$@" >"$work/log" 2>&1; then report 0 "$name"; else report 1 "$name"; fi
 }
 
-echo "1..12"
+echo "1..13"
 check "pkg-config knows it" pkg-config --print-errors --exists "openassistant >= 0.1"
 cflags=$(pkg-config --cflags openassistant)
 shared=$(pkg-config --libs openassistant)
@@ -67,4 +67,12 @@ check "the soname is 0" grep 'SONAME.*\[libopenassistant.so.0\]' "$work/dynamic"
 check "every public header is there" sh -c "
     cd '$here/../../include/openassistant' && for h in *.h; do
         cmp \$h '$work/dest$prefix/include/openassistant/'\$h || exit 1; done"
+if [ -e "$work/dest$prefix/bin/openassistant" ]; then
+    check "the manual page and the completion are where they are looked for" sh -c "
+        cd '$work/dest$prefix/share' && [ -s man/man1/openassistant.1 ] &&
+            [ -s bash-completion/completions/openassistant ]"
+else
+    n=$((n + 1))
+    echo "ok $n - the manual page and the completion # SKIP the program is not built"
+fi
 exit $failed
