@@ -101,16 +101,15 @@ static int refuse_split(const oa__gguf *g)
                    (unsigned long long)n);
 }
 
-/* A header is of use without the weights behind it, but whoever has both should hear of a lack. */
-static void warn_cut(const oa_model *m)
+/* Half a download has a whole header; who reads no more than that must not take it for a model. */
+static int refuse_cut(const oa_model *m)
 {
     for (size_t i = 0; i < oa__gguf_tensor_count(m->gguf); i++) {
         const oa__gguf_tensor *t = oa__gguf_tensor_at(m->gguf, i);
         if (t->data) continue;
-        oa__log_line(&m->log, OA_LOG_WARN, "%s: ends before tensor %s does: half a download?",
-                     m->path, t->name);
-        return;
+        return oa__err(OA_EFORMAT, "file ends before tensor %s does: half a download?", t->name);
     }
+    return OA_OK;
 }
 
 /* Everything that comes before the weights: header, hyper-parameters, vocabulary. */
@@ -135,7 +134,7 @@ static int read_header(oa_model *m, uint32_t flags, bool header_only)
     OA__TRY(oa__model_read_vocab(m));
     m->hp.n_vocab = (uint32_t)oa__vocab_size(m->vocab);
     OA__TRY(oa__model_count(m));
-    if (vocab_only) warn_cut(m);
+    if (vocab_only || header_only) OA__TRY(refuse_cut(m));
     return vocab_only ? OA_OK : oa__weights_plan(m);
 }
 
