@@ -5,11 +5,13 @@
  * ties, and with NaN and infinities now and then. Cases where the reference itself lies within
  * rounding of a border are left out and counted.
  */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -693,8 +695,19 @@ static void test_sample_stages__argmax(void **state)
     }
 }
 
+/* The references need the long double that the compiler promises; valgrind computes with double. */
+static int long_double_is_long(void)
+{
+    volatile long double one = 1, step = LDBL_EPSILON;
+    return one + step != one;
+}
+
 int main(void)
 {
+    if (!long_double_is_long()) {
+        printf("1..0 # SKIP long double is rounded to double here (valgrind)\n");
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sample_stages__top_k),
         cmocka_unit_test(test_sample_stages__top_p),
