@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 EXE = os.environ.get("OA_TEST_EXE", "")
@@ -92,6 +93,18 @@ def run(*args, stdin=b"", home=None, env=None, timeout=120):
     data = stdin.encode() if isinstance(stdin, str) else stdin
     return Result(subprocess.run([EXE, *args], input=data, stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, env=full, timeout=timeout))
+
+
+def wait_until_caught(process, sig, timeout=60):
+    """Wait until a process has its handler of a signal in place."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end and process.poll() is None:
+        with open(f"/proc/{process.pid}/status") as f:
+            caught = next(line for line in f if line.startswith("SigCgt:"))
+        if int(caught.split()[1], 16) >> (sig - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"signal {sig} is not caught")
 
 
 def check(condition, *what):

