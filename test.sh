@@ -104,8 +104,10 @@ build_and_test() { # FOLDER SETUP "TEST ARGUMENTS" MESON-OPTION...
 
 # A virtual environment outside the checkout, kept between runs.
 oracle_python() {
-    venv=${XDG_CACHE_HOME:-$HOME/.cache}/openassistant-tests/venv
-    modules="numpy tokenizers gguf jinja2 torch transformers"
+    cache=${XDG_CACHE_HOME:-$HOME/.cache}/openassistant-tests
+    venv=$cache/venv
+    llama_models=$cache/llama-models
+    modules="numpy tokenizers gguf jinja2 torch transformers peft"
     if ! [ -x "$venv/bin/python" ]; then
         python3 -m venv "$venv" || return 1
     fi
@@ -114,9 +116,24 @@ oracle_python() {
         timeout 2400 "$venv/bin/python" -m pip install --disable-pip-version-check -q $modules ||
             return 1
     fi
-    # The comparison with llama.cpp compiles it; without it that one test is skipped by name.
-    "$venv/bin/python" -c "import llama_cpp" || MAKEFLAGS=-j$(nproc) timeout 1200 \
-        "$venv/bin/python" -m pip install --disable-pip-version-check -q llama-cpp-python || true
+    # llama.cpp comes as the source of its Python package: the comparisons compile it, and its
+    # vocabularies and templates are read. Without it those tests are skipped by name.
+    "$venv/bin/python" -c "import llama_cpp" && [ -d "$llama_models/templates" ] && return 0
+    sdist=$(mktemp -d)
+    "$venv/bin/python" -m pip download --disable-pip-version-check -q --no-deps \
+        --no-binary llama-cpp-python -d "$sdist" llama-cpp-python==0.3.36 &&
+        unpack_llama_models "$sdist"/*.tar.gz &&
+        MAKEFLAGS=-j$(nproc) timeout 1200 "$venv/bin/python" -m pip install \
+            --disable-pip-version-check -q "$sdist"/*.tar.gz || true
+    rm -rf "$sdist"
+}
+
+unpack_llama_models() { # SDIST
+    rm -rf "$cache/unpacked" "$llama_models"
+    mkdir -p "$cache/unpacked" &&
+        tar -xzf "$1" -C "$cache/unpacked" --wildcards '*/vendor/llama.cpp/models/*' &&
+        mv "$cache"/unpacked/*/vendor/llama.cpp/models "$llama_models" &&
+        rm -rf "$cache/unpacked"
 }
 
 # --- linters ------------------------------------------------------------------------------------
@@ -173,7 +190,8 @@ if [ "$what" = fast ]; then
 else
     if step "python modules for the oracles" oracle_python; then
         OA_TEST_PYTHON=$venv/bin/python
-        export OA_TEST_PYTHON
+        OA_TEST_LLAMA_MODELS=$llama_models
+        export OA_TEST_PYTHON OA_TEST_LLAMA_MODELS
     fi
     build_and_test build-test all "" --buildtype=release -Dtests=enabled -Dprogram=enabled \
         -Ddocs=enabled
