@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Door of floor 3, file: model files, read and validated.
+ * Door of floor 3, file: model files, read, validated and written.
+ *
+ * An oa__gguf is what every model comes as: metadata and tensors under GGUF's names. It is a file,
+ * or virtual: a header that an oa__gguf_writer made, read by the same reader, over tensors that a
+ * source has or makes.
  *
  * Nothing of a file is believed: every count is held against the bytes that are left before
  * anything is allocated, every product is checked, every type is compared before a value is read.
@@ -36,9 +40,10 @@ typedef struct oa__gguf_tensor {
     uint32_t type;    /* enum oa__type, known */
     uint32_t n_dims;  /* 1 to 4 */
     uint64_t dims[4]; /* innermost first; 1 beyond n_dims */
-    const void *data; /* in the map; NULL when opened with header_only past the end */
+    const void *data; /* the bytes where they lie; NULL when a source makes them, or not there */
     size_t size;      /* bytes */
-    size_t offset;    /* in the file */
+    size_t offset;    /* in the file; of a virtual one: as if it were written */
+    bool there;       /* false: opened with header_only, and the file ends before */
 } oa__gguf_tensor;
 
 /* Open and validate a GGUF v2 or v3 file. header_only: the tensor data need not be there
@@ -52,12 +57,15 @@ int oa__gguf_open_memory(oa__gguf **out, oa__mem *mem, const void *data, size_t 
 void oa__gguf_free(oa__gguf *g);
 
 uint32_t oa__gguf_version(const oa__gguf *g);
+/* Bytes of the file, or of all files that a virtual one is made of. */
 uint64_t oa__gguf_file_size(const oa__gguf *g);
-/* To drop pages that were copied; nothing is mapped when it was opened from memory. */
-const oa__map *oa__gguf_map(const oa__gguf *g);
+/* Whether tensor data in place are pages of files, which the system may drop and read again. */
 bool oa__gguf_is_mapped(const oa__gguf *g);
 /* The bytes before the tensor data: metadata and tensor list. */
 const void *oa__gguf_header(const oa__gguf *g, size_t *size);
+/* A number that tells models apart: FNV-1a over the header and samples of the data. The same each
+ * time that the same files are opened, wherever they lie. */
+uint64_t oa__gguf_fingerprint(const oa__gguf *g);
 
 size_t oa__gguf_meta_count(const oa__gguf *g);
 const char *oa__gguf_meta_key(const oa__gguf *g, size_t i);
@@ -94,5 +102,66 @@ bool oa__gguf_strings_next(oa__gguf_strings *it);
 size_t oa__gguf_tensor_count(const oa__gguf *g);
 const oa__gguf_tensor *oa__gguf_tensor_at(const oa__gguf *g, size_t i);
 const oa__gguf_tensor *oa__gguf_tensor_find(const oa__gguf *g, const char *name); /* or NULL */
+/* Fill t->size bytes at dst, copied or made. Any thread. OA_EFORMAT when they are not there. */
+int oa__gguf_tensor_load(const oa__gguf *g, const oa__gguf_tensor *t, void *dst);
+/* The tensor was used for the last time: the system may take its pages back. */
+void oa__gguf_tensor_drop(const oa__gguf *g, const oa__gguf_tensor *t);
+
+/* --- writing (gguf_writer.c, gguf_save.c) ------------------------------------------------------
+ */
+
+/* Collects metadata and a list of tensors, for a file or a virtual one. Everything is copied. The
+ * same calls in the same order give the same bytes. */
+typedef struct oa__gguf_writer oa__gguf_writer;
+int oa__gguf_writer_new(oa__gguf_writer **out, oa__mem *mem);
+void oa__gguf_writer_free(oa__gguf_writer *w);
+
+/* A key that is set again keeps its place and takes the last value. OA_EINVAL for a key or array
+ * that a file can't hold. */
+int oa__gguf_writer_u32(oa__gguf_writer *w, const char *key, uint32_t v);
+int oa__gguf_writer_i32(oa__gguf_writer *w, const char *key, int32_t v);
+int oa__gguf_writer_u64(oa__gguf_writer *w, const char *key, uint64_t v);
+int oa__gguf_writer_f32(oa__gguf_writer *w, const char *key, float v);
+int oa__gguf_writer_bool(oa__gguf_writer *w, const char *key, bool v);
+int oa__gguf_writer_str(oa__gguf_writer *w, const char *key, const char *text, size_t len);
+/* Numbers or bools, n of them as they lie in memory. */
+int oa__gguf_writer_array(oa__gguf_writer *w, const char *key, uint32_t elem_type, const void *data,
+                          size_t n);
+/* lens NULL = NUL-terminated. */
+int oa__gguf_writer_strings(oa__gguf_writer *w, const char *key, const char *const *texts,
+                            const size_t *lens, size_t n);
+/* Forget a key; fine when it is not there. */
+int oa__gguf_writer_remove(oa__gguf_writer *w, const char *key);
+/* All metadata of another file, in its order. */
+int oa__gguf_writer_copy(oa__gguf_writer *w, const oa__gguf *from);
+/* The next tensor; names must differ, type must be known, dims innermost first. */
+int oa__gguf_writer_tensor(oa__gguf_writer *w, const char *name, uint32_t type, uint32_t n_dims,
+                           const uint64_t *dims);
+size_t oa__gguf_writer_tensor_count(const oa__gguf_writer *w);
+
+/* Where the tensors of a virtual file come from; by index, in the order they were added. */
+typedef struct oa__gguf_source {
+    void *arg;
+    /* The bytes where they lie, for as long as the source lives, or NULL: then load() makes them.
+     */
+    const void *(*data)(void *arg, size_t tensor);
+    int (*load)(void *arg, size_t tensor, void *dst); /* any thread; NULL when data() has all */
+    void (*drop)(void *arg, size_t tensor);           /* or NULL */
+    uint64_t (*hash)(void *arg, uint64_t seed);       /* samples of the data, for fingerprints */
+    void (*free)(void *arg);
+    uint64_t file_size;
+    bool mapped;
+} oa__gguf_source;
+
+/* The virtual file. The source is taken on success only; the writer may be freed or used on. */
+int oa__gguf_writer_finish(const oa__gguf_writer *w, oa__gguf **out, const oa__gguf_source *source);
+
+/* Write a GGUF v3 file, which appears under its name when it is complete. For each tensor in order
+ * give() points *data to its bytes, which stay until the next call; `done` bytes of all tensors'
+ * are written by then, for a give() that polls the progress itself. progress (may be NULL) gets its
+ * total from here. What give() returns, OA_ECANCELLED, OA_ENOMEM, or what writing gives. */
+typedef int (*oa__gguf_give_fn)(void *arg, size_t tensor, uint64_t done, const void **data);
+int oa__gguf_writer_save(const oa__gguf_writer *w, const char *path, oa__gguf_give_fn give,
+                         void *arg, oa__progress *progress);
 
 #endif

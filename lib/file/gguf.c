@@ -247,7 +247,7 @@ static int read_magic(oa__gguf *g, oa__gguf_cursor *c)
     return OA_OK;
 }
 
-static int parse(oa__gguf *g, bool header_only)
+int oa__gguf_parse(oa__gguf *g, bool header_only)
 {
     oa__gguf_cursor c = {g->data, g->data, g->data + g->size};
     OA__TRY(read_magic(g, &c));
@@ -276,12 +276,12 @@ static int parse(oa__gguf *g, bool header_only)
     return OA_OK;
 }
 
-static int new_gguf(oa__gguf **out, oa__mem *mem)
+int oa__gguf_new(oa__gguf **out, oa__mem *mem)
 {
     *out = oa__alloc(mem, sizeof **out);
     if (*out == NULL) return OA_ENOMEM;
     (*out)->mem = mem;
-    (*out)->names.mem = mem;
+    (*out)->names.mem = (*out)->made.mem = mem;
     return OA_OK;
 }
 
@@ -289,14 +289,14 @@ int oa__gguf_open(oa__gguf **out, oa__mem *mem, const char *path, bool no_mmap, 
 {
     *out = NULL;
     oa__gguf *g;
-    OA__TRY(new_gguf(&g, mem));
+    OA__TRY(oa__gguf_new(&g, mem));
     /* Mapped tensor data are the system's to drop: whoever keeps using them reserves them. The
      * header stays in use and is charged here. */
     int rc;
     OA__TRY_GOTO(oa__map_open(&g->map, no_mmap ? mem : NULL, path, no_mmap));
     g->data = g->map.data;
     g->size = g->map.size;
-    OA__TRY_GOTO(parse(g, header_only));
+    OA__TRY_GOTO(oa__gguf_parse(g, header_only));
     if (g->map.mapped) {
         const uint64_t header_size = g->data_at < g->size ? g->data_at : g->size;
         OA__TRY_GOTO(oa__mem_reserve(mem, header_size));
@@ -314,10 +314,10 @@ int oa__gguf_open_memory(oa__gguf **out, oa__mem *mem, const void *data, size_t 
 {
     *out = NULL;
     oa__gguf *g;
-    OA__TRY(new_gguf(&g, mem));
+    OA__TRY(oa__gguf_new(&g, mem));
     g->data = data;
     g->size = size;
-    const int rc = parse(g, header_only);
+    const int rc = oa__gguf_parse(g, header_only);
     if (rc < 0) {
         oa__gguf_free(g);
         return rc;
@@ -337,6 +337,8 @@ void oa__gguf_free(oa__gguf *g)
     oa__free(mem, g->entry_order);
     oa__free(mem, g->entries);
     oa__str_free(&g->names);
+    oa__str_free(&g->made);
+    if (g->source.free != NULL) g->source.free(g->source.arg);
     if (g->map.data != NULL) oa__map_close(&g->map);
     oa__free(mem, g);
 }

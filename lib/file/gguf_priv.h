@@ -31,6 +31,7 @@ struct oa__gguf {
     oa__map map; /* data NULL when opened from memory */
     const uint8_t *data;
     size_t size;
+    size_t alignment;  /* of the tensors' offsets */
     size_t data_at;    /* where the tensor data begin */
     uint64_t reserved; /* charged to mem for mapped pages that stay in use */
     uint32_t version;
@@ -42,7 +43,21 @@ struct oa__gguf {
     uint32_t *tensor_order; /* sorted by name */
     size_t n_tensors;
     oa__str names; /* keys and tensor names, each with its NUL */
+    /* Of a virtual one: the header's bytes, which data points to, and where the tensors are. */
+    oa__str made;
+    oa__gguf_source source; /* all zero = a file */
 };
+
+/* Parse g->data, g->size (gguf.c). */
+int oa__gguf_new(oa__gguf **out, oa__mem *mem);
+int oa__gguf_parse(oa__gguf *g, bool header_only);
+/* FNV-1a of a size and 64 samples of that many bytes (gguf_data.c). */
+uint64_t oa__gguf_sample(uint64_t seed, const uint8_t *data, uint64_t size);
+
+oa__mem *oa__gguf_writer_mem(const oa__gguf_writer *w);
+size_t oa__gguf_writer_tensor_size(const oa__gguf_writer *w, size_t i);
+/* Append everything before the tensors' data, padded. */
+int oa__gguf_writer_header(const oa__gguf_writer *w, oa__str *out);
 
 /* Reading position. A failed read leaves it where it was. */
 typedef struct oa__gguf_cursor {

@@ -127,6 +127,7 @@ static int place_tensors(oa__gguf *g, size_t alignment, bool header_only)
         }
         if (end <= g->size) {
             t->data = g->data + t->offset;
+            t->there = true;
         } else if (!header_only) {
             return oa__err(OA_EFORMAT, "tensor %s: ends at byte %zu, the file has %zu", t->name,
                            end, g->size);
@@ -147,8 +148,8 @@ static int place_tensors(oa__gguf *g, size_t alignment, bool header_only)
 
 int oa__gguf_read_tensors(oa__gguf *g, oa__gguf_cursor *c, uint64_t n_tensors, bool header_only)
 {
-    size_t alignment;
-    OA__TRY(read_alignment(g, &alignment));
+    OA__TRY(read_alignment(g, &g->alignment));
+    const size_t alignment = g->alignment;
     if (n_tensors > oa__gguf_left(c) / 33) {
         return oa__err(OA_EFORMAT, "gguf: %llu tensors, %zu bytes are left",
                        (unsigned long long)n_tensors, oa__gguf_left(c));

@@ -13,27 +13,6 @@ uint32_t oa__gguf_version(const oa__gguf *g)
     return g->version;
 }
 
-uint64_t oa__gguf_file_size(const oa__gguf *g)
-{
-    return g->size;
-}
-
-const oa__map *oa__gguf_map(const oa__gguf *g)
-{
-    return &g->map;
-}
-
-bool oa__gguf_is_mapped(const oa__gguf *g)
-{
-    return g->map.data != NULL && g->map.mapped;
-}
-
-const void *oa__gguf_header(const oa__gguf *g, size_t *size)
-{
-    *size = g->data_at < g->size ? g->data_at : g->size;
-    return g->data;
-}
-
 size_t oa__gguf_meta_count(const oa__gguf *g)
 {
     return g->n_entries;

@@ -61,7 +61,7 @@ static void begin_row(oa__work *w, size_t i)
 {
     const oa_model *m = w->m;
     const oa__row *r = &w->rows[i];
-    const uint8_t *embd = (const uint8_t *)m->embd->data + (size_t)r->id * m->embd_row_size;
+    const uint8_t *embd = m->embd_rows + (size_t)r->id * m->embd_row_size;
     oa__row_dequant(m->embd->type, embd, w->x + i * m->hp.d_model, m->hp.d_model);
     oa__rope_cos_sin(m, r->pos, w->cs + i * m->hp.d_rot);
 }

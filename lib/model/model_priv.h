@@ -121,7 +121,9 @@ struct oa_model {
     uint64_t reserved; /* bytes of mapped weights charged to mem */
     const oa__gguf_tensor *embd;
     size_t embd_row_size;
-    oa__weight mats[OA__N_MODEL_MATS]; /* OA__M_EMBD stays empty: rows are read from the file */
+    const uint8_t *embd_rows; /* in the file, or embd_made */
+    void *embd_made;          /* when the file's source makes them; may be NULL */
+    oa__weight mats[OA__N_MODEL_MATS]; /* OA__M_EMBD stays empty: its rows are embd_rows */
     float *vecs[OA__N_MODEL_VECS];
     oa__layer *layers; /* (n_layers) */
     float *inv_freq;   /* (d_rot / 2) turn of each pair per position */

@@ -76,21 +76,6 @@ static int copy_text(oa_model *m, const char *key, char **out)
     return *out != NULL ? OA_OK : OA_ENOMEM;
 }
 
-/* FNV-1a over the header and 64 samples of the data. */
-static uint64_t fingerprint(const oa__gguf *g)
-{
-    size_t size;
-    const uint8_t *data = oa__gguf_header(g, &size);
-    uint64_t h = oa__fnv1a(OA__FNV_BASIS, data, size);
-    const uint64_t left = oa__gguf_file_size(g) - size;
-    h = oa__fnv1a(h, &left, sizeof left);
-    for (uint64_t i = 0; i < 64; i++) {
-        const uint64_t at = left / 64 * i, n = left - at < 64 ? left - at : 64;
-        h = oa__fnv1a(h, data + size + at, (size_t)n);
-    }
-    return h;
-}
-
 static int refuse_split(const oa__gguf *g)
 {
     uint64_t n = 0;
@@ -106,7 +91,7 @@ static int refuse_cut(const oa_model *m)
 {
     for (size_t i = 0; i < oa__gguf_tensor_count(m->gguf); i++) {
         const oa__gguf_tensor *t = oa__gguf_tensor_at(m->gguf, i);
-        if (t->data) continue;
+        if (t->there) continue;
         return oa__err(OA_EFORMAT, "file ends before tensor %s does: half a download?", t->name);
     }
     return OA_OK;
@@ -192,7 +177,7 @@ static int open_model(oa_model **out, const char *path, const oa_model_opts *opt
     m->n_threads = o.n_threads;
     OA__TRY_GOTO(set_path(m, path));
     OA__TRY_GOTO(read_header(m, o.flags, false));
-    m->fingerprint = fingerprint(m->gguf);
+    m->fingerprint = oa__gguf_fingerprint(m->gguf);
     if (!(o.flags & OA_MODEL_VOCAB_ONLY)) {
         OA__TRY_GOTO(load_weights(m, &o));
         oa__log_line(&m->log, OA_LOG_INFO, "%s: %s %s, %llu weights, %llu bytes, %u threads, %s",

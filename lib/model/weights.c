@@ -87,7 +87,7 @@ static int plan_matrix(oa_model *m, plan *p, const oa__gguf_tensor *t)
     size_t size;
     OA__TRY(oa__weight_size(t->type, (size_t)t->dims[1], (size_t)t->dims[0], &size));
     m->weights_size += size > 0 ? size : t->size;
-    if (size == 0) p->in_place += t->size;
+    if (size == 0 && t->data != NULL) p->in_place += t->size;
     return OA_OK;
 }
 
@@ -150,7 +150,7 @@ int oa__weights_plan(oa_model *m)
     /* When tied, the rows that are looked up are few; the packed output is what counts. */
     if (!m->tied) {
         m->weights_size += m->embd->size;
-        p.in_place += m->embd->size;
+        if (m->embd->data != NULL) p.in_place += m->embd->size;
     }
     m->reserved = oa__gguf_is_mapped(m->gguf) ? p.in_place : 0;
     uint32_t most = 0;
@@ -168,23 +168,59 @@ typedef struct loading {
     uint64_t done; /* bytes of the file */
 } loading;
 
+/* The tensor's bytes: where they lie, or made in *made, which the caller frees. */
+static int get_bytes(oa_model *m, const oa__gguf_tensor *t, const void **data, void **made)
+{
+    *made = NULL;
+    *data = t == m->embd && m->embd_made != NULL ? m->embd_made : t->data;
+    if (*data != NULL) return OA_OK;
+    *made = oa__alloc(&m->mem, t->size);
+    if (*made == NULL) return OA_ENOMEM;
+    *data = *made;
+    return oa__gguf_tensor_load(m->gguf, t, *made);
+}
+
 static int load_vector(oa_model *m, float **out, const oa__gguf_tensor *t)
 {
     const size_t n = (size_t)t->dims[0];
+    const void *data;
+    void *made;
+    int rc;
+    OA__TRY_GOTO(get_bytes(m, t, &data, &made));
     *out = oa__alloc_array(&m->mem, n, sizeof **out);
-    if (*out == NULL) return OA_ENOMEM;
-    oa__row_dequant(t->type, t->data, *out, n);
-    return OA_OK;
+    if (*out != NULL) oa__row_dequant(t->type, data, *out, n);
+    rc = *out != NULL ? OA_OK : OA_ENOMEM;
+fail:
+    oa__free(&m->mem, made);
+    return rc;
 }
 
 static int load_matrix(oa_model *m, oa__weight *w, const oa__gguf_tensor *t, loading *l)
 {
-    OA__TRY(oa__weight_load(w, &m->mem, m->pool, t->type, (size_t)t->dims[1], (size_t)t->dims[0],
-                            t->data, l->progress, l->done));
+    const void *data;
+    void *made;
+    int rc;
+    OA__TRY_GOTO(get_bytes(m, t, &data, &made));
+    OA__TRY_GOTO(oa__weight_load(w, &m->mem, m->pool, t->type, (size_t)t->dims[1],
+                                 (size_t)t->dims[0], data, l->progress, l->done));
     l->done += t->size;
-    if (w->owned != NULL && oa__gguf_is_mapped(m->gguf)) {
-        oa__map_drop(oa__gguf_map(m->gguf), t->offset, t->size);
+    if (w->owned != NULL || made != NULL) oa__gguf_tensor_drop(m->gguf, t);
+    /* Without a layout of its own the weight is the rows that were made. */
+    if (w->owned == NULL) {
+        w->owned = made;
+        return OA_OK;
     }
+fail:
+    oa__free(&m->mem, made);
+    return rc;
+}
+
+/* Rows that are looked up one by one. */
+static int load_rows(oa_model *m, const oa__gguf_tensor *t)
+{
+    const void *data;
+    OA__TRY(get_bytes(m, t, &data, &m->embd_made));
+    m->embd_rows = data;
     return OA_OK;
 }
 
@@ -196,7 +232,8 @@ static int load_tensor(oa_model *m, const oa__tensor_spec *spec, uint32_t layer,
     if (t == NULL && is_output(spec)) {
         return load_matrix(m, &m->mats[OA__M_OUT], m->embd, l);
     }
-    if (t == NULL || (spec->flags & OA__T_IN_PLACE)) return OA_OK;
+    if (t == NULL) return OA_OK;
+    if (spec->flags & OA__T_IN_PLACE) return load_rows(m, t);
     const bool of_layer = (spec->flags & OA__T_LAYER) != 0;
     if (spec->flags & OA__T_VECTOR) {
         l->done += t->size;
@@ -240,6 +277,7 @@ void oa__weights_unload(oa_model *m)
         oa__weight_unload(&m->mats[k], &m->mem);
     for (size_t k = 0; k < OA__N_MODEL_VECS; k++)
         oa__free(&m->mem, m->vecs[k]);
+    oa__free(&m->mem, m->embd_made);
     oa__free(&m->mem, m->inv_freq);
     oa__mem_release(&m->mem, m->reserved);
 }
