@@ -6,7 +6,8 @@
  *                     V (32, d)  element in the lanes
  *
  * A page is folded into (m, l, o) of each query; pages come in ascending position, so the result
- * depends on nothing but the positions. Slots past n_valid may hold anything, NaN included.
+ * depends on nothing but the positions. Slots that a query
+ * does not see may hold anything, NaN included.
  */
 #include "kern/kern_c.h"
 
@@ -36,25 +37,28 @@ void oa__kv_store_c(void *k_page, void *v_page, const float *k, const float *v, 
         }
 }
 
-void oa__attn_page_c(float *o, float *ml, const float *q, size_t n_q, size_t d, const void *k_page,
-                     const void *v_page, const uint32_t *n_valid, bool f32)
+void oa__attn_page_c(const oa__attn_args *a)
 {
+    const size_t d = a->d;
+    const float *q = a->q;
+    float *o = a->o, *ml = a->ml;
     oa__assert(d % 8 == 0 && d <= 512);
-    for (size_t t = 0; t < n_q; t++, o += d, q += d, ml += 2) {
-        const size_t n = n_valid[t];
+    for (size_t t = 0; t < a->n_q; t++, o += d, q += d, ml += 2) {
+        const size_t n = a->n_valid[t], j0 = a->n_skip ? a->n_skip[t] : 0;
         float p[OA__KV_PAGE] = {0}, lane[16];
-        if (n == 0) continue;
+        if (j0 >= n) continue;
         oa__assert(n <= OA__KV_PAGE);
         for (size_t i = 0; i < d; i++)
-            for (size_t j = 0; j < n; j++)
-                p[j] = fmaf(q[i], load(k_page, i * OA__KV_PAGE + j, f32), p[j]);
+            for (size_t j = j0; j < n; j++)
+                p[j] = fmaf(q[i], load(a->k_page, i * OA__KV_PAGE + j, a->f32), p[j]);
+        if (a->softcap != 0) oa__softcap_c(p + j0, a->softcap, n - j0);
 
         float m = ml[0];
-        for (size_t j = 0; j < n; j++)
+        for (size_t j = j0; j < n; j++)
             m = p[j] > m ? p[j] : m;
         m += 0.0f;
         const float c = ml[0] == -INFINITY ? 0.0f : oa__expf(ml[0] - m);
-        for (size_t j = 0; j < n; j++)
+        for (size_t j = j0; j < n; j++)
             p[j] = oa__expf(p[j] - m);
         for (size_t j = 0; j < 16; j++)
             lane[j] = p[j] + p[j + 16];
@@ -63,8 +67,8 @@ void oa__attn_page_c(float *o, float *ml, const float *q, size_t n_q, size_t d, 
 
         for (size_t i = 0; i < d; i++) {
             float acc = o[i] * c;
-            for (size_t j = 0; j < n; j++)
-                acc = fmaf(p[j], load(v_page, j * d + i, f32), acc);
+            for (size_t j = j0; j < n; j++)
+                acc = fmaf(p[j], load(a->v_page, j * d + i, a->f32), acc);
             o[i] = acc;
         }
     }

@@ -13,6 +13,7 @@
  *           +0; then s[i] += s[i + 8] for i < 8, s[i] += s[i + 4] for i < 4, += s[i + 2],
  *           += s[i + 1]; s[0] is the sum
  *   exp     oa__kern_expf below; exp of anything at or under -104 is +0
+ *   tanh    oa__kern_tanhf below
  * All NaNs count as the same: the processor chooses payload and sign.
  */
 #ifndef OA_KERN_KERN_H
@@ -156,6 +157,23 @@ void oa__kern_pack(uint32_t type, void *dst, const void *src, size_t row_size, s
 
 typedef void (*oa__mm_fn)(const oa__kern *k, const oa__mm_args *a, size_t g_begin, size_t g_end);
 
+/* Activation functions. */
+enum oa__act { OA__ACT_SILU, OA__ACT_GELU, OA__ACT_GELU_TANH, OA__ACT_RELU, OA__N_ACTS };
+typedef void (*oa__act_fn)(float *y, const float *g, const float *u, size_t n);
+
+/* One page of one key/value head and the queries that meet it. */
+typedef struct oa__attn_args {
+    float *o;       /* (n_q, d) running sum of values */
+    float *ml;      /* (n_q, 2) running maximum, running sum of weights */
+    const float *q; /* (n_q, d) scaled */
+    size_t n_q, d;  /* d is a multiple of 8, at most 512 */
+    const void *k_page, *v_page;
+    const uint32_t *n_valid; /* (n_q) keys from n_valid on are not seen; at most 32 */
+    const uint32_t *n_skip;  /* (n_q) neither are those before n_skip; NULL = none are skipped */
+    float softcap;           /* 0 = none */
+    bool f32;                /* the page holds f32, not f16 */
+} oa__attn_args;
+
 struct oa__kern {
     const char *name; /* "c", "avx2", "avx512vnni" */
 
@@ -168,8 +186,21 @@ struct oa__kern {
     /* y[i] = (x[i] * s) * w[i], s = 1 / sqrtf(lanes16(x * x) / n + eps). y may be x. */
     void (*rmsnorm)(float *y, const float *x, const float *w, size_t n, float eps);
 
-    /* y[i] = (g[i] / (1 + exp(-g[i]))) * u[i]. y may be g or u. */
-    void (*silu_mul)(float *y, const float *g, const float *u, size_t n);
+    /* y[i] = fmaf((x[i] - mean) * s, w[i], b[i]), mean = lanes16(x) / n, s = 1 / sqrtf(
+     * lanes16((x - mean)^2) / n + eps). w or b may be NULL: without the product, or the sum.
+     * y may be x. */
+    void (*layernorm)(float *y, const float *x, const float *w, const float *b, size_t n,
+                      float eps);
+
+    /* By enum oa__act: y[i] = act(g[i]) * u[i], or act(g[i]) when u is NULL; the functions are
+     * in actf.h. y may be g or u. */
+    oa__act_fn act[OA__N_ACTS];
+
+    /* y[i] *= s */
+    void (*scale)(float *y, float s, size_t n);
+
+    /* y[i] = cap * tanh(y[i] / cap); tanh is oa__kern_tanhf */
+    void (*softcap)(float *y, float cap, size_t n);
 
     /* y[i] += x[i] */
     void (*add)(float *y, const float *x, size_t n);
@@ -185,14 +216,13 @@ struct oa__kern {
                      size_t slot, bool f32);
 
     /* Fold one page into the running softmax of n_q queries of one key/value head.
-     * Per query: s_j = chain over d of q_i * K[i][j] from +0 (q already scaled), for
-     * j < n_valid[query]; m' = max(m, s_j...) + 0; c = exp(m - m') (0 while m is -inf);
-     * l = fmaf(l, c, lanes16 of p_j), p_j = exp(s_j - m'), p_j = +0 for j >= n_valid;
-     * o_i = o_i * c, then o_i = fmaf(p_j, V[j][i], o_i) for j < n_valid ascending.
-     * A query with n_valid 0 is left alone. Begin with m = -inf, l = 0, o = 0.
-     * q, o: (n_q, d); ml: (n_q, 2). d is a multiple of 8, at most 512. */
-    void (*attn_page)(float *o, float *ml, const float *q, size_t n_q, size_t d, const void *k_page,
-                      const void *v_page, const uint32_t *n_valid, bool f32);
+     * Per query: s_j = chain over d of q_i * K[i][j] from +0 (q already scaled), for the keys
+     * n_skip[query] <= j < n_valid[query]; with a softcap s_j = softcap * tanh(s_j / softcap);
+     * m' = max(m, s_j...) + 0; c = exp(m - m') (0 while m is -inf);
+     * l = fmaf(l, c, lanes16 of p_j), p_j = exp(s_j - m'), p_j = +0 for the other j;
+     * o_i = o_i * c, then o_i = fmaf(p_j, V[j][i], o_i) for these j ascending.
+     * A query that sees no key is left alone. Begin with m = -inf, l = 0, o = 0. */
+    void (*attn_page)(const oa__attn_args *a);
 
     /* o[i] = o[i] * (1 / l) */
     void (*attn_end)(float *o, const float *ml, size_t n_q, size_t d);
@@ -206,7 +236,9 @@ struct oa__kern {
 /* The kernels for a set of OA__CPU_ flags (base.h); the widest tier that they allow. Constant. */
 const oa__kern *oa__kern_get(unsigned cpu_flags);
 
-/* The definition of exp on the inference path; scalar, the same bits as every vector version. */
+/* The definitions of exp and tanh on the inference path; scalar, the same bits as every vector
+ * version. */
 float oa__kern_expf(float x);
+float oa__kern_tanhf(float x);
 
 #endif

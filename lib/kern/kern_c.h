@@ -9,13 +9,18 @@ void oa__quantize_c(const oa__acts *out, const float *x, size_t x_stride, size_t
 void oa__matmul_quant_c(const oa__kern *k, const oa__mm_args *a, size_t g_begin, size_t g_end);
 void oa__matmul_float_c(const oa__kern *k, const oa__mm_args *a, size_t g_begin, size_t g_end);
 void oa__rmsnorm_c(float *y, const float *x, const float *w, size_t n, float eps);
-void oa__silu_mul_c(float *y, const float *g, const float *u, size_t n);
+void oa__layernorm_c(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
+void oa__act_silu_c(float *y, const float *g, const float *u, size_t n);
+void oa__act_gelu_c(float *y, const float *g, const float *u, size_t n);
+void oa__act_gelu_tanh_c(float *y, const float *g, const float *u, size_t n);
+void oa__act_relu_c(float *y, const float *g, const float *u, size_t n);
+void oa__scale_c(float *y, float s, size_t n);
+void oa__softcap_c(float *y, float cap, size_t n);
 void oa__add_c(float *y, const float *x, size_t n);
 void oa__rope_c(float *x, const float *cs, size_t n_heads, size_t d_head, size_t d_rot, bool neox);
 void oa__kv_store_c(void *k_page, void *v_page, const float *k, const float *v, size_t d,
                     size_t slot, bool f32);
-void oa__attn_page_c(float *o, float *ml, const float *q, size_t n_q, size_t d, const void *k_page,
-                     const void *v_page, const uint32_t *n_valid, bool f32);
+void oa__attn_page_c(const oa__attn_args *a);
 void oa__attn_end_c(float *o, const float *ml, size_t n_q, size_t d);
 uint64_t oa__peak_int8_c(uint64_t n);
 uint64_t oa__peak_read_c(const void *data, size_t size);

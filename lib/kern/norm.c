@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps over one vector: rmsnorm, silu_mul, add, rope. Orders in kern.h. */
+/* Steps over one vector: rmsnorm, layernorm, add, rope. Orders in kern.h. */
 #include "kern/kern_c.h"
 
 #include <math.h>
 
-#include "kern/expf.h"
+#include "kern/actf.h"
 #include "kern/sum.h"
 
 float oa__kern_expf(float x)
 {
     return oa__expf(x);
+}
+
+float oa__kern_tanhf(float x)
+{
+    return oa__tanhf(x);
 }
 
 void oa__rmsnorm_c(float *y, const float *x, const float *w, size_t n, float eps)
@@ -22,10 +27,22 @@ void oa__rmsnorm_c(float *y, const float *x, const float *w, size_t n, float eps
         y[i] = (x[i] * s) * w[i];
 }
 
-void oa__silu_mul_c(float *y, const float *g, const float *u, size_t n)
+void oa__layernorm_c(float *y, const float *x, const float *w, const float *b, size_t n, float eps)
 {
+    float lane[16] = {0};
     for (size_t i = 0; i < n; i++)
-        y[i] = (g[i] / (1.0f + oa__expf(-g[i]))) * u[i];
+        lane[i % 16] += x[i];
+    const float mean = oa__sum_lanes16(lane) / (float)n;
+    memset(lane, 0, sizeof lane);
+    for (size_t i = 0; i < n; i++) {
+        const float d = x[i] - mean;
+        lane[i % 16] = fmaf(d, d, lane[i % 16]);
+    }
+    const float s = 1.0f / sqrtf(oa__sum_lanes16(lane) / (float)n + eps);
+    for (size_t i = 0; i < n; i++) {
+        const float t = (x[i] - mean) * s;
+        y[i] = w && b ? fmaf(t, w[i], b[i]) : w ? t * w[i] : b ? t + b[i] : t;
+    }
 }
 
 void oa__add_c(float *y, const float *x, size_t n)

@@ -82,7 +82,15 @@ static void attn_task(void *arg, size_t task, uint32_t worker)
                 n_valid[t * group + g] = n;
         }
         const uint8_t *k = (const uint8_t *)rows[0].pages[page] + at;
-        m->kern->attn_page(o, ml, q, n_q, d, k, k + w->half_size, n_valid, w->kv_f32);
+        m->kern->attn_page(&(oa__attn_args){.o = o,
+                                            .ml = ml,
+                                            .q = q,
+                                            .n_q = n_q,
+                                            .d = d,
+                                            .k_page = k,
+                                            .v_page = k + w->half_size,
+                                            .n_valid = n_valid,
+                                            .f32 = w->kv_f32});
     }
     m->kern->attn_end(o, ml, n_q, d);
     for (uint32_t t = 0; t < tile.n_rows; t++) {

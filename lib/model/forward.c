@@ -131,7 +131,7 @@ static void act_row(oa__work *w, size_t i)
     float *gate = w->gate + i * d_ff, *up = w->up + i * d_ff;
     add_bias(w->m, gate, w->layer->vecs[OA__V_GATE_BIAS], d_ff);
     add_bias(w->m, up, w->layer->vecs[OA__V_UP_BIAS], d_ff);
-    w->m->kern->silu_mul(gate, gate, up, d_ff);
+    w->m->kern->act[OA__ACT_SILU](gate, gate, up, d_ff);
 }
 
 static void ffn_out_row(oa__work *w, size_t i)

@@ -67,7 +67,7 @@ static void run_rmsnorm(job *j)
 
 static void run_silu(job *j)
 {
-    j->k->silu_mul(j->y, j->x, j->z, ROWS);
+    j->k->act[OA__ACT_SILU](j->y, j->x, j->z, ROWS);
 }
 
 static void run_rope(job *j)
@@ -77,7 +77,14 @@ static void run_rope(job *j)
 
 static void run_attn(job *j)
 {
-    j->k->attn_page(j->y, j->z, j->x, j->n, HEAD, j->page, j->page + 32 * HEAD, j->n_valid, false);
+    j->k->attn_page(&(oa__attn_args){.o = j->y,
+                                     .ml = j->z,
+                                     .q = j->x,
+                                     .n_q = j->n,
+                                     .d = HEAD,
+                                     .k_page = j->page,
+                                     .v_page = j->page + 32 * HEAD,
+                                     .n_valid = j->n_valid});
 }
 
 static void run_int8(job *j)

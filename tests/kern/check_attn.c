@@ -57,6 +57,8 @@ typedef struct attn_case {
     bool f32;
     int valid;   /* 0 all, 1 causal, 2 random, some none */
     float scale; /* of the queries */
+    int skip;    /* 0 NULL, 1 a sliding window, 2 random, some everything */
+    float softcap;
 } attn_case;
 
 static double page_at(const void *page, size_t i, bool f32)
@@ -67,7 +69,8 @@ static double page_at(const void *page, size_t i, bool f32)
 /* o / l against softmax in double. A score is off by d u sum|q k|, which moves its weight by as
  * much; exp adds 2 units, each page's factor 3, sums a unit per key. */
 static void attn_exact(check *c, const attn_case *m, const buf *kp, const buf *vp, const float *q,
-                       const uint32_t *n_valid, const float *o, const float *ml)
+                       const uint32_t *n_valid, const uint32_t *n_skip, const float *o,
+                       const float *ml)
 {
     const size_t n_keys = 32 * m->n_pages, page = 32 * m->d * (m->f32 ? 4 : 2);
     double *s = malloc(n_keys * sizeof *s);
@@ -76,7 +79,8 @@ static void attn_exact(check *c, const attn_case *m, const buf *kp, const buf *v
         for (size_t j = 0; j < n_keys; j++) {
             double abs_sum = 0;
             s[j] = 0;
-            if (j % 32 >= n_valid[j / 32 * m->n_q + t]) {
+            if (j % 32 >= n_valid[j / 32 * m->n_q + t] ||
+                (m->skip && j % 32 < n_skip[j / 32 * m->n_q + t])) {
                 s[j] = -INFINITY;
                 continue;
             }
@@ -85,6 +89,10 @@ static void attn_exact(check *c, const attn_case *m, const buf *kp, const buf *v
                                  page_at((uint8_t *)kp->p + j / 32 * page, i * 32 + j % 32, m->f32);
                 s[j] += v;
                 abs_sum += fabs(v);
+            }
+            if (m->softcap != 0) {
+                s[j] = m->softcap * tanh(s[j] / m->softcap);
+                abs_sum += 4 * fabs(s[j]);
             }
             if (s[j] > top) top = s[j];
             if (abs_sum * (double)m->d * UNIT > off) off = abs_sum * (double)m->d * UNIT;
@@ -118,10 +126,12 @@ static void attn_case_run(check *c, const attn_case *m)
     const size_t page = 32 * m->d * (m->f32 ? 4 : 2);
     buf kp = buf_new(page * m->n_pages, 32), vp = buf_new(page * m->n_pages, 32);
     buf q = buf_new(4 * m->n_q * m->d, 4), nv = buf_new(4 * m->n_q * m->n_pages, 4);
+    buf ns = buf_new(4 * m->n_q * m->n_pages, 4);
     buf o[2], ml[2];
-    uint32_t *n_valid = nv.p;
-    snprintf(what, sizeof what, "attn_page d %zu queries %zu pages %zu f32 %d valid %d scale %g",
-             m->d, m->n_q, m->n_pages, m->f32, m->valid, (double)m->scale);
+    uint32_t *n_valid = nv.p, *n_skip = ns.p;
+    snprintf(what, sizeof what,
+             "attn_page d %zu queries %zu pages %zu f32 %d valid %d skip %d scale %g cap %g", m->d,
+             m->n_q, m->n_pages, m->f32, m->valid, m->skip, (double)m->scale, (double)m->softcap);
     c->what = what;
     for (size_t i = 0; i < m->n_q * m->d; i++)
         ((float *)q.p)[i] = test_float(&c->r) * m->scale;
@@ -133,13 +143,18 @@ static void attn_case_run(check *c, const attn_case *m)
                 (uint32_t)(m->valid == 0   ? 32
                            : m->valid == 1 ? (causal < 32 ? causal : 32)
                                            : (test_u64(&c->r) >> 20) % 40 % 33);
+            const size_t gone = seen > 21 ? seen - 21 : 0; /* a window of 21 */
+            const size_t out = gone > 32 * p ? gone - 32 * p : 0;
+            n_skip[p * m->n_q + t] =
+                (uint32_t)(m->skip == 1 ? (out < 32 ? out : 32) : (test_u64(&c->r) >> 20) % 33);
         }
     /* slots that no query sees keep the fill or hold NaN */
     for (size_t p = 0; p < m->n_pages; p++)
         for (size_t j = 0; j < 32; j++) {
             bool seen = false;
             for (size_t t = 0; t < m->n_q; t++)
-                seen = seen || j < n_valid[p * m->n_q + t];
+                seen = seen || (j < n_valid[p * m->n_q + t] &&
+                                (m->skip == 0 || j >= n_skip[p * m->n_q + t]));
             for (size_t i = 0; i < m->d; i++) {
                 const float k = seen ? test_float(&c->r) : NAN, v = seen ? test_float(&c->r) : NAN;
                 const size_t ki = p * 32 * m->d + i * 32 + j, vi = (p * 32 + j) * m->d + i;
@@ -165,20 +180,31 @@ static void attn_case_run(check *c, const attn_case *m)
     buf_save(&vp);
     buf_save(&q);
     buf_save(&nv);
+    buf_save(&ns);
     for (size_t p = 0; p < m->n_pages; p++)
         for (int i = 0; i < 2; i++)
             (i ? c->k : c->c)
-                ->attn_page(o[i].p, ml[i].p, q.p, m->n_q, m->d, (uint8_t *)kp.p + p * page,
-                            (uint8_t *)vp.p + p * page, n_valid + p * m->n_q, m->f32);
-    if (!buf_same(&kp) || !buf_same(&vp) || !buf_same(&q) || !buf_same(&nv))
+                ->attn_page(&(oa__attn_args){.o = o[i].p,
+                                             .ml = ml[i].p,
+                                             .q = q.p,
+                                             .n_q = m->n_q,
+                                             .d = m->d,
+                                             .k_page = (uint8_t *)kp.p + p * page,
+                                             .v_page = (uint8_t *)vp.p + p * page,
+                                             .n_valid = n_valid + p * m->n_q,
+                                             .n_skip = m->skip ? n_skip + p * m->n_q : NULL,
+                                             .softcap = m->softcap,
+                                             .f32 = m->f32});
+    if (!buf_same(&kp) || !buf_same(&vp) || !buf_same(&q) || !buf_same(&nv) || !buf_same(&ns))
         fail(c, "an input was changed");
     same_bufs(c, "o", &o[1], &o[0], true);
     same_bufs(c, "ml", &ml[1], &ml[0], true);
-    if (c->k == c->c) attn_exact(c, m, &kp, &vp, q.p, n_valid, o[1].p, ml[1].p);
+    if (c->k == c->c) attn_exact(c, m, &kp, &vp, q.p, n_valid, n_skip, o[1].p, ml[1].p);
     buf_free(&kp);
     buf_free(&vp);
     buf_free(&q);
     buf_free(&nv);
+    buf_free(&ns);
     for (int i = 0; i < 2; i++) {
         buf_free(&o[i]);
         buf_free(&ml[i]);
@@ -191,11 +217,16 @@ void check_attn_page(check *c)
     static const size_t n_qs[] = {1, 2, 3, 4, 5, 6, 7, 9, 12, 48, 65, 96};
     for (size_t i = 0; i < 8; i++)
         for (size_t j = 0; j < 12; j++)
-            attn_case_run(c, &(attn_case){ds[i], n_qs[j], 1 + (i + j) % 3, (i + j) % 2,
-                                          (int)((i + 2 * j) % 3), j % 5 == 0 ? 8 : 0.5f});
-    attn_case_run(c, &(attn_case){512, 3, 2, false, 2, 1});
-    attn_case_run(c, &(attn_case){64, 9, 2, true, 1, 0});    /* all scores equal */
-    attn_case_run(c, &(attn_case){64, 9, 3, false, 0, 300}); /* one key takes all */
+            for (int v = 0; v < 3; v++) { /* plain, then windows, then softcaps too */
+                const int skip = v ? (int)((i + j + (size_t)v) % 3) : 0;
+                attn_case_run(c, &(attn_case){ds[i], n_qs[j], 1 + (i + j) % 3, (i + j) % 2,
+                                              (int)((i + 2 * j) % 3), j % 5 == 0 ? 8 : 0.5f, skip,
+                                              v == 2 ? 3 + (float)j : 0});
+            }
+    attn_case_run(c, &(attn_case){512, 3, 2, false, 2, 1, 0, 0});
+    attn_case_run(c, &(attn_case){64, 9, 2, true, 1, 0, 0, 0});     /* all scores equal */
+    attn_case_run(c, &(attn_case){64, 9, 3, false, 0, 300, 0, 0});  /* one key takes all */
+    attn_case_run(c, &(attn_case){64, 9, 3, false, 0, 300, 0, 50}); /* all keys at the cap */
 }
 
 void check_attn_end(check *c)

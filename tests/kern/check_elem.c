@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rmsnorm, silu_mul, add, rope, peaks. */
+/* rmsnorm, layernorm, add, rope, peaks. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -50,98 +50,57 @@ void check_rmsnorm(check *c)
     }
 }
 
-/* exp within 1.1 ulp over the whole line: one float in 499, or all between 2^-26 and 128 of either
- * sign, where it is neither 1 nor at an end. */
-static void exp_exact(check *c)
+/* The mean is off by some units of what was summed, the rest as in rmsnorm. */
+static void layernorm_exact(check *c, const float *x, const float *w, const float *b,
+                            const float *y, size_t n)
 {
-    double worst = 0;
-    for (uint64_t i = 0; i < UINT64_C(0x100000000);) {
-        const uint32_t bits = (uint32_t)i, power = bits >> 23 & 255;
-        i += c->exhaustive && power >= 101 && power < 134 ? 1 : 499;
-        float x;
-        memcpy(&x, &bits, 4);
-        const float y = oa__kern_expf(x);
-        if (isnan(x)) {
-            if (!isnan(y)) fail(c, "exp(NaN) is %g", (double)y);
-            continue;
-        }
-        const double e = exp((double)x);
-        if (x <= -104) {
-            if (y != 0 || signbit(y)) fail(c, "exp(%g) is %g", (double)x, (double)y);
-        } else if (e > FLT_MAX) {
-            if (!isinf(y)) fail(c, "exp(%g) is %g", (double)x, (double)y);
-        } else {
-            const double ulp = ldexp(1, e < FLT_MIN ? -149 : ilogb(e) - 23);
-            const double err = fabs(y - e) / ulp;
-            if (err > worst) worst = err;
-        }
+    double mean = 0, abs_sum = 0, var = 0;
+    for (size_t j = 0; j < n; j++) {
+        mean += x[j] / (double)n;
+        abs_sum += fabs((double)x[j]) / (double)n;
     }
-    if (worst > 1.1) fail(c, "exp is off by %.3f ulp", worst);
-    if (oa__kern_expf(0) != 1) fail(c, "exp(0) is not 1");
-    if (oa__kern_expf(INFINITY) != INFINITY) fail(c, "exp(inf) is not inf");
-    if (oa__kern_expf(-INFINITY) != 0) fail(c, "exp(-inf) is not 0");
-    if (c->k == c->c) printf("# exp: at most %.3f ulp\n", worst);
+    for (size_t j = 0; j < n; j++)
+        var += (x[j] - mean) * (x[j] - mean) / (double)n;
+    const double s = 1 / sqrt(var + (double)1e-5f), units = (double)n / 16 + 10;
+    for (size_t j = 0; j < n; j++) {
+        const double d = x[j] - mean, fw = w ? (double)w[j] : 1, fb = b ? (double)b[j] : 0;
+        near(c, "y", j, y[j], d * s * fw + fb,
+             (fabs(fw) * s * (abs_sum + fabs(d)) * units + fabs(fb)) * UNIT + TINY);
+    }
 }
 
-/* Every 4096th float as the gate: what the tier's exp does anywhere on the line. */
-static void silu_line(check *c)
+void check_layernorm(check *c)
 {
-    enum { N = 4096 };
-    buf g = buf_new(4 * N, 4), u = buf_new(4 * N, 4), got = buf_new(4 * N, 4);
-    buf want = buf_new(4 * N, 4);
-    c->what = "silu_mul over the line";
-    for (size_t i = 0; i < N; i++)
-        ((float *)u.p)[i] = 1.0f;
-    for (uint32_t hi = 0; hi < 256 && !c->failed; hi++) {
-        for (uint32_t i = 0; i < N; i++) {
-            const uint32_t bits = hi << 24 | i << 12 | (uint32_t)(test_u64(&c->r) & 0xfff);
-            memcpy((float *)g.p + i, &bits, 4);
-        }
-        c->c->silu_mul(want.p, g.p, u.p, N);
-        c->k->silu_mul(got.p, g.p, u.p, N);
-        same_floats(c, "y", got.p, want.p, N);
-    }
-    buf_free(&g);
-    buf_free(&u);
-    buf_free(&got);
-    buf_free(&want);
-}
-
-void check_silu_mul(check *c)
-{
-    for (size_t i = 0; i < N_LENS * N_PATTERNS; i++) {
+    for (size_t i = 0; i < N_LENS * N_PATTERNS * 4; i++) {
         const size_t n = lens[i % N_LENS];
-        const int pattern = (int)(i / N_LENS);
-        buf g = buf_new(4 * n, 4), u = buf_new(4 * n, 4), got = buf_new(4 * n, 4);
-        buf want = buf_new(4 * n, 4);
-        snprintf(what, sizeof what, "silu_mul n %zu pattern %d", n, pattern);
+        const int pattern = (int)(i / N_LENS % N_PATTERNS), with = (int)(i / N_LENS / N_PATTERNS);
+        buf x = buf_new(4 * n, 4), w = buf_new(4 * n, 4), b = buf_new(4 * n, 4);
+        buf got = buf_new(4 * n, 4), want = buf_new(4 * n, 4);
+        const float *fw = with & 1 ? w.p : NULL, *fb = with & 2 ? b.p : NULL;
+        snprintf(what, sizeof what, "layernorm n %zu pattern %d w %d b %d", n, pattern, fw != NULL,
+                 fb != NULL);
         c->what = what;
-        fill_floats(c, g.p, n, pattern);
-        fill_floats(c, u.p, n, 0);
-        for (size_t j = 0; j < n && pattern == 0; j++)
-            ((float *)g.p)[j] *= 20;
-        buf_save(&g);
-        buf_save(&u);
-        c->c->silu_mul(want.p, g.p, u.p, n);
-        c->k->silu_mul(got.p, g.p, u.p, n);
-        if (!buf_same(&g) || !buf_same(&u)) fail(c, "an input was changed");
+        fill_floats(c, x.p, n, pattern);
+        fill_floats(c, w.p, n, 0);
+        fill_floats(c, b.p, n, 0);
+        for (size_t j = 0; j < n && pattern == 0 && i % 2; j++)
+            ((float *)x.p)[j] += 30; /* a mean far from 0 */
+        buf_save(&x);
+        buf_save(&w);
+        buf_save(&b);
+        c->c->layernorm(want.p, x.p, fw, fb, n, 1e-5f);
+        c->k->layernorm(got.p, x.p, fw, fb, n, 1e-5f);
+        if (!buf_same(&x) || !buf_same(&w) || !buf_same(&b)) fail(c, "an input was changed");
         same_bufs(c, "y", &got, &want, true);
-        for (size_t j = 0; j < n && pattern < 3; j++) {
-            const double x = ((float *)g.p)[j], y = x / (1 + exp(-x)) * ((float *)u.p)[j];
-            near(c, "y", j, ((float *)got.p)[j], y, fabs(y) * 6 * UNIT + TINY);
-        }
-        c->k->silu_mul(g.p, g.p, u.p, n); /* in place, both ways */
-        same_floats(c, "in place of g", g.p, want.p, n);
-        memcpy(g.p, g.saved + ((uint8_t *)g.p - g.map), 4 * n);
-        c->k->silu_mul(u.p, g.p, u.p, n);
-        same_floats(c, "in place of u", u.p, want.p, n);
-        buf_free(&g);
-        buf_free(&u);
+        if (pattern < 3) layernorm_exact(c, x.p, fw, fb, got.p, n);
+        c->k->layernorm(x.p, x.p, fw, fb, n, 1e-5f); /* in place */
+        same_floats(c, "in place", x.p, want.p, n);
+        buf_free(&x);
+        buf_free(&w);
+        buf_free(&b);
         buf_free(&got);
         buf_free(&want);
     }
-    silu_line(c);
-    if (c->k == c->c) exp_exact(c);
 }
 
 void check_add(check *c)

@@ -189,11 +189,19 @@ static const struct {
     const char *name;
     void (*fn)(check *c);
 } ops[] = {
-    {"quantize", check_quantize}, {"matmul", check_matmul},
-    {"rmsnorm", check_rmsnorm},   {"silu_mul", check_silu_mul},
-    {"add", check_add},           {"rope", check_rope},
-    {"kv_store", check_kv_store}, {"attn_page", check_attn_page},
-    {"attn_end", check_attn_end}, {"peak", check_peak},
+    {"quantize", check_quantize},
+    {"matmul", check_matmul},
+    {"rmsnorm", check_rmsnorm},
+    {"layernorm", check_layernorm},
+    {"act", check_act},
+    {"scale", check_scale},
+    {"softcap", check_softcap},
+    {"add", check_add},
+    {"rope", check_rope},
+    {"kv_store", check_kv_store},
+    {"attn_page", check_attn_page},
+    {"attn_end", check_attn_end},
+    {"peak", check_peak},
 };
 
 static sigjmp_buf crash_exit;

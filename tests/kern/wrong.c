@@ -123,7 +123,57 @@ static void rmsnorm_long(float *y, const float *x, const float *w, size_t n, flo
 static void silu_libm(float *y, const float *g, const float *u, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        y[i] = g[i] / (1.0f + (float)exp(-(double)g[i])) * u[i];
+        y[i] = g[i] / (1.0f + (float)exp(-(double)g[i])) * (u ? u[i] : 1.0f);
+}
+
+static void gelu_libm(float *y, const float *g, const float *u, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)(0.5 * g[i] * (1 + erf(g[i] / sqrt(2.0)))) * (u ? u[i] : 1.0f);
+}
+
+static void gelu_by_tanh(float *y, const float *g, const float *u, size_t n)
+{
+    RIGHT->act[OA__ACT_GELU_TANH](y, g, u, n);
+}
+
+static void relu_needs_u(float *y, const float *g, const float *u, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (0 > g[i] ? 0 : g[i]) * ((const volatile float *)u)[i]; /* a crash */
+}
+
+static void layernorm_one_pass(float *y, const float *x, const float *w, const float *b, size_t n,
+                               float eps)
+{
+    float sum = 0, sq = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += x[i];
+        sq = fmaf(x[i], x[i], sq);
+    }
+    const float mean = sum / (float)n, s = 1 / sqrtf(sq / (float)n - mean * mean + eps);
+    for (size_t i = 0; i < n; i++)
+        y[i] = fmaf((x[i] - mean) * s, w ? w[i] : 1, b ? b[i] : 0);
+}
+
+static void layernorm_no_fma(float *y, const float *x, const float *w, const float *b, size_t n,
+                             float eps)
+{
+    RIGHT->layernorm(y, x, w, NULL, n, eps);
+    for (size_t i = 0; i < n && b; i++)
+        y[i] += b[i];
+}
+
+static void scale_long(float *y, float s, size_t n)
+{
+    RIGHT->scale(y, s, n);
+    if (n % 16) ((volatile float *)y)[n] = 0;
+}
+
+static void softcap_libm(float *y, float cap, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = cap * tanhf(y[i] / cap);
 }
 
 static void add_twice(float *y, const float *x, size_t n)
@@ -161,27 +211,41 @@ static void kv_store_cut(void *k_page, void *v_page, const float *k, const float
     }
 }
 
-static void attn_unmasked(float *o, float *ml, const float *q, size_t n_q, size_t d,
-                          const void *k_page, const void *v_page, const uint32_t *n_valid, bool f32)
+static void attn_unmasked(const oa__attn_args *a)
 {
+    oa__attn_args b = *a;
     uint32_t most = 0, all[128]; /* queries see what their neighbours see */
-    for (size_t t = 0; t < n_q; t++)
-        most = n_valid[t] > most ? n_valid[t] : most;
-    for (size_t t = 0; t < n_q; t++)
+    for (size_t t = 0; t < a->n_q; t++)
+        most = a->n_valid[t] > most ? a->n_valid[t] : most;
+    for (size_t t = 0; t < a->n_q; t++)
         all[t] = most;
-    RIGHT->attn_page(o, ml, q, n_q, d, k_page, v_page, all, f32);
+    b.n_valid = all;
+    RIGHT->attn_page(&b);
+}
+
+static void attn_no_window(const oa__attn_args *a)
+{
+    oa__attn_args b = *a;
+    b.n_skip = NULL;
+    RIGHT->attn_page(&b);
+}
+
+static void attn_no_cap(const oa__attn_args *a)
+{
+    oa__attn_args b = *a;
+    b.softcap = 0;
+    RIGHT->attn_page(&b);
 }
 
 /* Adds 0 times what lies behind the last key: NaN when that is NaN. */
-static void attn_zero_times(float *o, float *ml, const float *q, size_t n_q, size_t d,
-                            const void *k_page, const void *v_page, const uint32_t *n_valid,
-                            bool f32)
+static void attn_zero_times(const oa__attn_args *a)
 {
-    RIGHT->attn_page(o, ml, q, n_q, d, k_page, v_page, n_valid, f32);
-    for (size_t t = 0; t < n_q && f32; t++)
-        for (size_t i = 0; i < d && n_valid[t] > 0; i++)
-            for (size_t j = n_valid[t]; j < OA__KV_PAGE; j++)
-                o[t * d + i] = fmaf(0, ((const float *)v_page)[j * d + i], o[t * d + i]);
+    RIGHT->attn_page(a);
+    for (size_t t = 0; t < a->n_q && a->f32; t++)
+        for (size_t i = 0; i < a->d && a->n_valid[t] > 0; i++)
+            for (size_t j = a->n_valid[t]; j < OA__KV_PAGE; j++)
+                a->o[t * a->d + i] =
+                    fmaf(0, ((const float *)a->v_page)[j * a->d + i], a->o[t * a->d + i]);
 }
 
 static void attn_end_divide(float *o, const float *ml, size_t n_q, size_t d)
@@ -218,12 +282,21 @@ const oa__kern *wrong_kernel(size_t i, const char **name, const char **op)
     } rest[] = {
         {"rmsnorm", "one partial sum", {.rmsnorm = rmsnorm_sequential}},
         {"rmsnorm", "writes past the end", {.rmsnorm = rmsnorm_long}},
-        {"silu_mul", "another exp", {.silu_mul = silu_libm}},
+        {"layernorm", "mean of squares less square of mean", {.layernorm = layernorm_one_pass}},
+        {"layernorm", "no fma", {.layernorm = layernorm_no_fma}},
+        {"act", "another exp", {.act[OA__ACT_SILU] = silu_libm}},
+        {"act", "another erf", {.act[OA__ACT_GELU] = gelu_libm}},
+        {"act", "tanh in place of erf", {.act[OA__ACT_GELU] = gelu_by_tanh}},
+        {"act", "needs a factor", {.act[OA__ACT_RELU] = relu_needs_u}},
+        {"scale", "one too many", {.scale = scale_long}},
+        {"softcap", "another tanh", {.softcap = softcap_libm}},
         {"add", "tail twice", {.add = add_twice}},
         {"rope", "no fma", {.rope = rope_no_fma}},
         {"kv_store", "f16 cut, not rounded", {.kv_store = kv_store_cut}},
         {"attn_page", "no mask", {.attn_page = attn_unmasked}},
         {"attn_page", "zero times what is masked", {.attn_page = attn_zero_times}},
+        {"attn_page", "no window", {.attn_page = attn_no_window}},
+        {"attn_page", "no softcap", {.attn_page = attn_no_cap}},
         {"attn_end", "divides", {.attn_end = attn_end_divide}},
         {"peak", "reads a part", {.peak_read = peak_read_part}},
     };
@@ -246,7 +319,11 @@ const oa__kern *wrong_kernel(size_t i, const char **name, const char **op)
 #define TAKE(field)                                                                                \
     if (rest[i].k.field) table.field = rest[i].k.field
     TAKE(rmsnorm);
-    TAKE(silu_mul);
+    TAKE(layernorm);
+    for (size_t f = 0; f < OA__N_ACTS; f++)
+        TAKE(act[f]);
+    TAKE(scale);
+    TAKE(softcap);
     TAKE(add);
     TAKE(rope);
     TAKE(kv_store);

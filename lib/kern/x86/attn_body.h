@@ -10,6 +10,7 @@
  *   values   query tile x 16 elements in registers, keys ascending; the keys that all queries of
  *            the tile see together, the rest query by query, so that no masked key is touched
  */
+#include "kern/kern_c.h"
 #include "kern/x86/x86.h"
 
 #define BATCH 64
@@ -206,17 +207,21 @@ static void attn_batch(float *o, float *ml, const float *q, size_t n_q, size_t d
     }
 }
 
-void OA__TIER(oa__attn_page)(float *o, float *ml, const float *q, size_t n_q, size_t d,
-                             const void *k_page, const void *v_page, const uint32_t *n_valid,
-                             bool f32)
+void OA__TIER(oa__attn_page)(const oa__attn_args *a)
 {
+    const size_t d = a->d;
     size_t t = 0;
-    while (t < n_q) {
+    if (a->n_skip || a->softcap != 0) {
+        oa__attn_page_c(a);
+        return;
+    }
+    while (t < a->n_q) {
         size_t n = 0;
-        while (t + n < n_q && n < BATCH && n_valid[t + n] > 0)
+        while (t + n < a->n_q && n < BATCH && a->n_valid[t + n] > 0)
             n++;
         if (n > 0)
-            attn_batch(o + t * d, ml + 2 * t, q + t * d, n, d, k_page, v_page, n_valid + t, f32);
+            attn_batch(a->o + t * d, a->ml + 2 * t, a->q + t * d, n, d, a->k_page, a->v_page,
+                       a->n_valid + t, a->f32);
         t += n > 0 ? n : 1;
     }
 }

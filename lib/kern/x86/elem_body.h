@@ -3,6 +3,7 @@
  * Steps over one vector, in sixteens: the body of elem_*.c. Included after a vec_*.h, which says
  * what v16 is and how the functions are called (OA__TIER). Orders in kern.h.
  */
+#include "kern/kern_c.h"
 #include "kern/x86/x86.h"
 
 void OA__TIER(oa__rmsnorm)(float *y, const float *x, const float *w, size_t n, float eps)
@@ -31,8 +32,12 @@ static inline v16 silu_mul16(v16 g, v16 u)
     return v16_mul(v16_div(g, v16_add(v16_set1(1.0f), v16_exp(v16_neg(g)))), u);
 }
 
-void OA__TIER(oa__silu_mul)(float *y, const float *g, const float *u, size_t n)
+void OA__TIER(oa__act_silu)(float *y, const float *g, const float *u, size_t n)
 {
+    if (!u) {
+        oa__act_silu_c(y, g, u, n);
+        return;
+    }
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
         v16_store(y + i, silu_mul16(v16_load(g + i), v16_load(u + i)));

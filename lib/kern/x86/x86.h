@@ -17,15 +17,13 @@
     void oa__matmul_f16_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);     \
     void oa__matmul_bf16_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
     void oa__rmsnorm_##tier(float *y, const float *x, const float *w, size_t n, float eps);        \
-    void oa__silu_mul_##tier(float *y, const float *g, const float *u, size_t n);                  \
+    void oa__act_silu_##tier(float *y, const float *g, const float *u, size_t n);                  \
     void oa__add_##tier(float *y, const float *x, size_t n);                                       \
     void oa__rope_##tier(float *x, const float *cs, size_t n_heads, size_t d_head, size_t d_rot,   \
                          bool neox);                                                               \
     void oa__kv_store_##tier(void *k_page, void *v_page, const float *k, const float *v, size_t d, \
                              size_t slot, bool f32);                                               \
-    void oa__attn_page_##tier(float *o, float *ml, const float *q, size_t n_q, size_t d,           \
-                              const void *k_page, const void *v_page, const uint32_t *n_valid,     \
-                              bool f32);                                                           \
+    void oa__attn_page_##tier(const oa__attn_args *a);                                             \
     void oa__attn_end_##tier(float *o, const float *ml, size_t n_q, size_t d);                     \
     uint64_t oa__peak_int8_##tier(uint64_t n);                                                     \
     uint64_t oa__peak_read_##tier(const void *data, size_t size)
