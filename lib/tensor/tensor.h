@@ -30,6 +30,14 @@ int oa__type_row_size(uint32_t type, uint64_t n, size_t *size);
  * format's definition, every product and sum rounded to float in the order written in types.c. */
 void oa__row_dequant(uint32_t type, const void *src, float *dst, size_t n);
 
+/* The other way: n floats (a multiple of the block) to a file's row, by the scales (and minima) of
+ * least squared error that a fixed search finds; importance (n weights of the squares, none
+ * negative) may be NULL. The bytes depend on nothing else: cpu_flags (OA__CPU_, what the machine
+ * may use) only sets the speed. OA_EFORMAT for weights that are not finite or beyond what the type
+ * holds; OA_EUNSUPPORTED, OA_EINVAL. */
+int oa__row_quantize(unsigned cpu_flags, uint32_t type, const float *src, void *dst, size_t n,
+                     const float *importance);
+
 /* A matrix (n_rows, n_cols) ready for the kernels. */
 typedef struct oa__weight {
     uint32_t type;

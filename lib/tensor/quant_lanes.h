@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two loops of quant_search.h for the registers of the file that includes this. */
+#ifndef OA_TENSOR_QUANT_LANES_H
+#define OA_TENSOR_QUANT_LANES_H
+
+#include "tensor/quant_search.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+typedef __m256 lane;
+#define LEN 8
+#define SET(f) _mm256_set1_ps(f)
+#define LOAD(p) _mm256_loadu_ps(p)
+#define STORE(p, v) _mm256_storeu_ps(p, v)
+#define ADD(a, b) _mm256_add_ps(a, b)
+#define SUB(a, b) _mm256_sub_ps(a, b)
+#define MUL(a, b) _mm256_mul_ps(a, b)
+#define CLAMP(v, lo, hi) _mm256_min_ps(_mm256_max_ps(v, lo), hi)
+#define ABOVE(a, b, v) _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), v) /* a > b ? v : 0 */
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+typedef __m128 lane;
+#define LEN 4
+#define SET(f) _mm_set1_ps(f)
+#define LOAD(p) _mm_loadu_ps(p)
+#define STORE(p, v) _mm_storeu_ps(p, v)
+#define ADD(a, b) _mm_add_ps(a, b)
+#define SUB(a, b) _mm_sub_ps(a, b)
+#define MUL(a, b) _mm_mul_ps(a, b)
+#define CLAMP(v, lo, hi) _mm_min_ps(_mm_max_ps(v, lo), hi)
+#define ABOVE(a, b, v) _mm_and_ps(_mm_cmpgt_ps(a, b), v)
+#else
+typedef float lane;
+#define LEN 1
+#define SET(f) (f)
+#define LOAD(p) (*(p))
+#define STORE(p, v) (*(p) = (v))
+#define ADD(a, b) ((a) + (b))
+#define SUB(a, b) ((a) - (b))
+#define MUL(a, b) ((a) * (b))
+static inline lane clamp_lane(lane v, lane lo, lane hi)
+{
+    v = v > lo ? v : lo;
+    return v < hi ? v : hi;
+}
+#define CLAMP(v, lo, hi) clamp_lane(v, lo, hi)
+#define ABOVE(a, b, v) ((a) > (b) ? (v) : 0.0f)
+#endif
+
+/* Adding and subtracting this rounds to the nearest integer, ties to even, below 2^22. */
+#define ROUNDER 0x1.8p23f
+
+static inline lane level(const oa__quant_levels *v, lane t, lane lo, lane hi)
+{
+    if (!v->code) return SUB(ADD(CLAMP(t, lo, hi), SET(ROUNDER)), SET(ROUNDER));
+    lane l = lo;
+    for (size_t k = 0; k < 15; k++)
+        l = ADD(l, ABOVE(t, SET(v->mid[k]), SET(v->code[k + 1] - v->code[k])));
+    return l;
+}
+
+/* Two registers of candidates at a time: as many as their sums fit into beside the rest. */
+static inline void sums_pair(const oa__quant_levels *v, const float *x, const float *w, size_t n,
+                             const float *inv, const float *m, oa__quant_sums *s, size_t at)
+{
+    const lane lo = SET(v->lo), hi = SET(v->hi), inv0 = LOAD(inv + at), inv1 = LOAD(inv + at + LEN);
+    const lane m0 = LOAD(m + at), m1 = LOAD(m + at + LEN);
+    lane q0 = SET(0.0f), q1 = q0, qq0 = q0, qq1 = q0, qx0 = q0, qx1 = q0;
+    for (size_t i = 0; i < n; i++) {
+        const lane e = SET(x[i]), f = SET(w[i]);
+        const lane l0 = level(v, MUL(SUB(e, m0), inv0), lo, hi), a0 = MUL(f, l0);
+        const lane l1 = level(v, MUL(SUB(e, m1), inv1), lo, hi), a1 = MUL(f, l1);
+        q0 = ADD(q0, a0);
+        q1 = ADD(q1, a1);
+        qq0 = ADD(qq0, MUL(a0, l0));
+        qq1 = ADD(qq1, MUL(a1, l1));
+        qx0 = ADD(qx0, MUL(a0, e));
+        qx1 = ADD(qx1, MUL(a1, e));
+    }
+    STORE(s->q + at, q0);
+    STORE(s->q + at + LEN, q1);
+    STORE(s->qq + at, qq0);
+    STORE(s->qq + at + LEN, qq1);
+    STORE(s->qx + at, qx0);
+    STORE(s->qx + at + LEN, qx1);
+}
+
+static void lanes_sums(const oa__quant_levels *v, const float *x, const float *w, size_t n,
+                       const float *inv, const float *m, oa__quant_sums *s)
+{
+    const oa__quant_levels ints = {v->lo, v->hi, NULL, NULL};
+    for (size_t at = 0; at < OA__QUANT_LANES; at += 2 * (size_t)LEN)
+        if (v->code)
+            sums_pair(v, x, w, n, inv, m, s, at);
+        else
+            sums_pair(&ints, x, w, n, inv, m, s, at);
+}
+
+static inline void errs_pair(const oa__quant_levels *v, const float *x, const float *w, size_t n,
+                             const float *inv, const float *d, const float *m, float *err,
+                             size_t at)
+{
+    const lane lo = SET(v->lo), hi = SET(v->hi), inv0 = LOAD(inv + at), inv1 = LOAD(inv + at + LEN);
+    const lane m0 = LOAD(m + at), m1 = LOAD(m + at + LEN);
+    const lane d0 = LOAD(d + at), d1 = LOAD(d + at + LEN);
+    lane s0 = SET(0.0f), s1 = s0;
+    for (size_t i = 0; i < n; i++) {
+        const lane e = SET(x[i]), f = SET(w[i]), e0 = SUB(e, m0), e1 = SUB(e, m1);
+        const lane r0 = SUB(e0, MUL(d0, level(v, MUL(e0, inv0), lo, hi)));
+        const lane r1 = SUB(e1, MUL(d1, level(v, MUL(e1, inv1), lo, hi)));
+        s0 = ADD(s0, MUL(MUL(f, r0), r0));
+        s1 = ADD(s1, MUL(MUL(f, r1), r1));
+    }
+    STORE(err + at, s0);
+    STORE(err + at + LEN, s1);
+}
+
+static void lanes_errs(const oa__quant_levels *v, const float *x, const float *w, size_t n,
+                       const float *inv, const float *d, const float *m, float *err)
+{
+    const oa__quant_levels ints = {v->lo, v->hi, NULL, NULL};
+    for (size_t at = 0; at < OA__QUANT_LANES; at += 2 * (size_t)LEN)
+        if (v->code)
+            errs_pair(v, x, w, n, inv, d, m, err, at);
+        else
+            errs_pair(&ints, x, w, n, inv, d, m, err, at);
+}
+
+#endif
