@@ -10,7 +10,6 @@
  *   values   query tile x 16 elements in registers, keys ascending; the keys that all queries of
  *            the tile see together, the rest query by query, so that no masked key is touched
  */
-#include "kern/kern_c.h"
 #include "kern/x86/x86.h"
 
 #define BATCH 64
@@ -93,18 +92,33 @@ OA__TILE void score_all(const bool f32, bool begin, float *s, const float *q, si
         score_tile(1, 2, f32, begin, s + 32 * t, q + t * d, d, k, n);
 }
 
+/* x in the lanes from `skip` to n, `other` in the rest; of sixteen from `first` on. */
+OA__TILE v16 seen16(v16 x, v16 other, size_t first, size_t skip, size_t n)
+{
+    n = n > first ? (n - first < 16 ? n - first : 16) : 0;
+    x = v16_first(x, other, n);
+    if (skip <= first) return x;
+    return v16_first(other, x, skip - first < 16 ? skip - first : 16);
+}
+
 /* One query's scores to weights; returns the factor for what was there before. */
-static float softmax_step(float *s, float *ml, size_t n)
+static float softmax_step(float *s, float *ml, size_t skip, size_t n, float softcap)
 {
     const v16 low = v16_set1(-INFINITY), zero = v16_set1(0);
-    const size_t n0 = n < 16 ? n : 16, n1 = n - n0;
-    v16 s0 = v16_first(v16_load(s), low, n0), s1 = v16_first(v16_load(s + 16), low, n1);
+    v16 s0 = v16_load(s), s1 = v16_load(s + 16);
+    if (softcap != 0) {
+        const v16 cap = v16_set1(softcap);
+        s0 = v16_mul(cap, v16_tanh(v16_div(s0, cap)));
+        s1 = v16_mul(cap, v16_tanh(v16_div(s1, cap)));
+    }
+    s0 = seen16(s0, low, 0, skip, n);
+    s1 = seen16(s1, low, 16, skip, n);
     const float top = v16_top(v16_max(s0, s1));
     const float m = (top > ml[0] ? top : ml[0]) + 0.0f;
     const float c = ml[0] == -INFINITY ? 0.0f : oa__expf(ml[0] - m);
     const v16 vm = v16_set1(m);
-    s0 = v16_first(v16_exp(v16_sub(s0, vm)), zero, n0);
-    s1 = v16_first(v16_exp(v16_sub(s1, vm)), zero, n1);
+    s0 = seen16(v16_exp(v16_sub(s0, vm)), zero, 0, skip, n);
+    s1 = seen16(v16_exp(v16_sub(s1, vm)), zero, 16, skip, n);
     v16_store(s, s0);
     v16_store(s + 16, s1);
     ml[1] = fmaf(ml[1], c, v16_sum(v16_add(s0, s1)));
@@ -114,18 +128,27 @@ static float softmax_step(float *s, float *ml, size_t n)
 
 /* o (T, d) of 16 elements (or the last 8): times c, then the keys. v has a stride of v_stride. */
 OA__TILE void value_tile(const int T, const bool f32, float *o, size_t d, const float *p,
-                         const float *c, const void *v, size_t v_stride, const uint32_t *n_valid,
-                         size_t width)
+                         const float *c, const void *v, size_t v_stride, const uint32_t *n_skip,
+                         const uint32_t *n_valid, size_t width)
 {
     v16 acc[OA__VALUE_TILE];
-    size_t common = n_valid[0];
+    size_t begin = n_skip[0], common = n_valid[0];
     OA__UNROLL
     for (int t = 0; t < T; t++) {
         float *ot = o + (size_t)t * d;
         acc[t] = v16_mul(width == 16 ? v16_load(ot) : v16_load_n(ot, width), v16_set1(c[t]));
+        if (n_skip[t] > begin) begin = n_skip[t];
         if (n_valid[t] < common) common = n_valid[t];
     }
-    for (size_t j = 0; j < common; j++) {
+    if (begin > common) begin = common = OA__KV_PAGE;
+    if (begin > 0) {
+        OA__UNROLL
+        for (int t = 0; t < T; t++)
+            for (size_t j = n_skip[t]; j < begin && j < n_valid[t]; j++)
+                acc[t] =
+                    v16_fma(v16_set1(p[32 * t + (int)j]), load16(v, j * v_stride, f32), acc[t]);
+    }
+    for (size_t j = begin; j < common; j++) {
         const v16 vj = load16(v, j * v_stride, f32);
         OA__UNROLL
         for (int t = 0; t < T; t++)
@@ -144,23 +167,31 @@ OA__TILE void value_tile(const int T, const bool f32, float *o, size_t d, const 
 }
 
 OA__TILE void value_all(const bool f32, float *o, size_t n_q, size_t d, const float *p,
-                        const float *c, const void *v, size_t v_stride, const uint32_t *n_valid,
-                        size_t width)
+                        const float *c, const void *v, size_t v_stride, const uint32_t *n_skip,
+                        const uint32_t *n_valid, size_t width)
 {
     size_t t = 0;
     for (; t + OA__VALUE_TILE <= n_q; t += OA__VALUE_TILE)
-        value_tile(OA__VALUE_TILE, f32, o + t * d, d, p + 32 * t, c + t, v, v_stride, n_valid + t,
-                   width);
+        value_tile(OA__VALUE_TILE, f32, o + t * d, d, p + 32 * t, c + t, v, v_stride, n_skip + t,
+                   n_valid + t, width);
     for (; t + 3 <= n_q; t += 3)
-        value_tile(3, f32, o + t * d, d, p + 32 * t, c + t, v, v_stride, n_valid + t, width);
+        value_tile(3, f32, o + t * d, d, p + 32 * t, c + t, v, v_stride, n_skip + t, n_valid + t,
+                   width);
     for (; t < n_q; t++)
-        value_tile(1, f32, o + t * d, d, p + 32 * t, c + t, v, v_stride, n_valid + t, width);
+        value_tile(1, f32, o + t * d, d, p + 32 * t, c + t, v, v_stride, n_skip + t, n_valid + t,
+                   width);
 }
 
 /* Up to BATCH queries, all of which see at least one key. */
-static void attn_batch(float *o, float *ml, const float *q, size_t n_q, size_t d,
-                       const void *k_page, const void *v_page, const uint32_t *n_valid, bool f32)
+static void attn_batch(const oa__attn_args *a, size_t first, size_t n_q)
 {
+    static const uint32_t none[BATCH];
+    const size_t d = a->d;
+    const void *k_page = a->k_page, *v_page = a->v_page;
+    const uint32_t *n_valid = a->n_valid + first, *n_skip = a->n_skip ? a->n_skip + first : none;
+    const float *q = a->q + first * d;
+    float *o = a->o + first * d, *ml = a->ml + 2 * first;
+    const bool f32 = a->f32;
     _Alignas(64) float s[BATCH * 32], c[BATCH], buf[CHUNK * 32];
     const bool convert = !f32 && n_q > OA__SCORE_TILE;
     size_t n_keys = 0;
@@ -179,15 +210,16 @@ static void attn_batch(float *o, float *ml, const float *q, size_t n_q, size_t d
         }
     }
     for (size_t t = 0; t < n_q; t++) {
-        c[t] = softmax_step(s + 32 * t, ml + 2 * t, n_valid[t]);
+        c[t] = softmax_step(s + 32 * t, ml + 2 * t, n_skip[t], n_valid[t], a->softcap);
         if (n_valid[t] > n_keys) n_keys = n_valid[t];
     }
     for (size_t i = 0; i < d; i += 16) {
         const size_t width = d - i < 16 ? d - i : 16;
         if (width == 16 && f32)
-            value_all(true, o + i, n_q, d, s, c, (const float *)v_page + i, d, n_valid, 16);
+            value_all(true, o + i, n_q, d, s, c, (const float *)v_page + i, d, n_skip, n_valid, 16);
         else if (width == 16 && !convert)
-            value_all(false, o + i, n_q, d, s, c, (const uint16_t *)v_page + i, d, n_valid, 16);
+            value_all(false, o + i, n_q, d, s, c, (const uint16_t *)v_page + i, d, n_skip, n_valid,
+                      16);
         else { /* also the last 8, whose loads would pass the page's end */
             for (size_t j = 0; j < n_keys; j++) {
                 const float *f = (const float *)v_page + j * d + i;
@@ -202,26 +234,20 @@ static void attn_batch(float *o, float *ml, const float *q, size_t n_q, size_t d
                     v16_store(buf + 16 * j, v16_load_half(tail));
                 }
             }
-            value_all(true, o + i, n_q, d, s, c, buf, 16, n_valid, width);
+            value_all(true, o + i, n_q, d, s, c, buf, 16, n_skip, n_valid, width);
         }
     }
 }
 
 void OA__TIER(oa__attn_page)(const oa__attn_args *a)
 {
-    const size_t d = a->d;
     size_t t = 0;
-    if (a->n_skip || a->softcap != 0) {
-        oa__attn_page_c(a);
-        return;
-    }
     while (t < a->n_q) {
         size_t n = 0;
-        while (t + n < a->n_q && n < BATCH && a->n_valid[t + n] > 0)
+        while (t + n < a->n_q && n < BATCH &&
+               a->n_valid[t + n] > (a->n_skip ? a->n_skip[t + n] : 0))
             n++;
-        if (n > 0)
-            attn_batch(a->o + t * d, a->ml + 2 * t, a->q + t * d, n, d, a->k_page, a->v_page,
-                       a->n_valid + t, a->f32);
+        if (n > 0) attn_batch(a, t, n);
         t += n > 0 ? n : 1;
     }
 }

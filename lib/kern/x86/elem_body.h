@@ -3,7 +3,6 @@
  * Steps over one vector, in sixteens: the body of elem_*.c. Included after a vec_*.h, which says
  * what v16 is and how the functions are called (OA__TIER). Orders in kern.h.
  */
-#include "kern/kern_c.h"
 #include "kern/x86/x86.h"
 
 void OA__TIER(oa__rmsnorm)(float *y, const float *x, const float *w, size_t n, float eps)
@@ -27,22 +26,54 @@ void OA__TIER(oa__rmsnorm)(float *y, const float *x, const float *w, size_t n, f
     }
 }
 
-static inline v16 silu_mul16(v16 g, v16 u)
+void OA__TIER(oa__layernorm)(float *y, const float *x, const float *w, const float *b, size_t n,
+                             float eps)
 {
-    return v16_mul(v16_div(g, v16_add(v16_set1(1.0f), v16_exp(v16_neg(g)))), u);
+    const size_t r = n % 16, end = n - r;
+    v16 sum = v16_set1(0);
+    for (size_t i = 0; i < end; i += 16)
+        sum = v16_add(sum, v16_load(x + i));
+    if (r) sum = v16_add(sum, v16_load_n(x + end, r));
+    const v16 mean = v16_set1(v16_sum(sum) / (float)n);
+    sum = v16_set1(0);
+    for (size_t i = 0; i < end; i += 16) {
+        const v16 d = v16_sub(v16_load(x + i), mean);
+        sum = v16_fma(d, d, sum);
+    }
+    if (r) {
+        const v16 d = v16_first(v16_sub(v16_load_n(x + end, r), mean), v16_set1(0), r);
+        sum = v16_fma(d, d, sum);
+    }
+    const v16 s = v16_set1(1.0f / sqrtf(v16_sum(sum) / (float)n + eps));
+    for (size_t i = 0; i < end; i += 16) {
+        v16 t = v16_mul(v16_sub(v16_load(x + i), mean), s);
+        if (w && b)
+            t = v16_fma(t, v16_load(w + i), v16_load(b + i));
+        else if (w)
+            t = v16_mul(t, v16_load(w + i));
+        else if (b)
+            t = v16_add(t, v16_load(b + i));
+        v16_store(y + i, t);
+    }
+    if (r) {
+        v16 t = v16_mul(v16_sub(v16_load_n(x + end, r), mean), s);
+        if (w && b)
+            t = v16_fma(t, v16_load_n(w + end, r), v16_load_n(b + end, r));
+        else if (w)
+            t = v16_mul(t, v16_load_n(w + end, r));
+        else if (b)
+            t = v16_add(t, v16_load_n(b + end, r));
+        v16_store_n(y + end, t, r);
+    }
 }
 
-void OA__TIER(oa__act_silu)(float *y, const float *g, const float *u, size_t n)
+void OA__TIER(oa__scale)(float *y, float s, size_t n)
 {
-    if (!u) {
-        oa__act_silu_c(y, g, u, n);
-        return;
-    }
+    const v16 vs = v16_set1(s);
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
-        v16_store(y + i, silu_mul16(v16_load(g + i), v16_load(u + i)));
-    if (i < n)
-        v16_store_n(y + i, silu_mul16(v16_load_n(g + i, n - i), v16_load_n(u + i, n - i)), n - i);
+        v16_store(y + i, v16_mul(v16_load(y + i), vs));
+    if (i < n) v16_store_n(y + i, v16_mul(v16_load_n(y + i, n - i), vs), n - i);
 }
 
 void OA__TIER(oa__add)(float *y, const float *x, size_t n)

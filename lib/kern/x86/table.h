@@ -3,7 +3,6 @@
 #ifndef OA_KERN_X86_TABLE_H
 #define OA_KERN_X86_TABLE_H
 
-#include "kern/kern_c.h"
 #include "kern/x86/x86.h"
 
 #define OA__X86_TABLE(tier)                                                                        \
@@ -19,9 +18,10 @@
                 [OA__Q4_K] = oa__matmul_q4_k_##tier,  [OA__Q5_K] = oa__matmul_panel_##tier,        \
                 [OA__Q6_K] = oa__matmul_panel_##tier,                                              \
             },                                                                                     \
-        .rmsnorm = oa__rmsnorm_##tier, .layernorm = oa__layernorm_c,                               \
-        .act = {oa__act_silu_##tier, oa__act_gelu_c, oa__act_gelu_tanh_c, oa__act_relu_c},         \
-        .scale = oa__scale_c, .softcap = oa__softcap_c, .add = oa__add_##tier,                     \
+        .rmsnorm = oa__rmsnorm_##tier, .layernorm = oa__layernorm_##tier,                          \
+        .act = {oa__act_silu_##tier, oa__act_gelu_##tier, oa__act_gelu_tanh_##tier,                \
+                oa__act_relu_##tier},                                                              \
+        .scale = oa__scale_##tier, .softcap = oa__softcap_##tier, .add = oa__add_##tier,           \
         .rope = oa__rope_##tier, .kv_store = oa__kv_store_##tier,                                  \
         .attn_page = oa__attn_page_##tier, .attn_end = oa__attn_end_##tier,                        \
         .peak_int8 = oa__peak_int8_##tier, .peak_read = oa__peak_read_##tier,                      \

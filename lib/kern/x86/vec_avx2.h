@@ -3,7 +3,7 @@
 #ifndef OA_KERN_X86_VEC_AVX2_H
 #define OA_KERN_X86_VEC_AVX2_H
 
-#include "kern/expf.h"
+#include "kern/actf.h"
 #include "kern/x86/intrin.h"
 
 #define OA__TIER(name) name##_avx2
@@ -88,6 +88,18 @@ static inline v16 v16_max(v16 x, v16 y)
     return (v16){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)};
 }
 
+/* x < y ? x : y, so y when either is NaN */
+static inline v16 v16_min(v16 x, v16 y)
+{
+    return (v16){_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)};
+}
+
+static inline v16 v16_abs(v16 x)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return (v16){_mm256_andnot_ps(sign, x.a), _mm256_andnot_ps(sign, x.b)};
+}
+
 static inline v16 v16_fma(v16 x, v16 y, v16 z)
 {
     return (v16){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
@@ -144,6 +156,34 @@ static inline __m256 oa__exp8(__m256 x)
 static inline v16 v16_exp(v16 x)
 {
     return (v16){oa__exp8(x.a), oa__exp8(x.b)};
+}
+
+/* As oa__tanhf. */
+static inline __m256 oa__tanh8(__m256 x)
+{
+    x = _mm256_add_ps(x, x);
+    x = _mm256_max_ps(_mm256_set1_ps(-OA__TANH_END), x);
+    x = _mm256_min_ps(_mm256_set1_ps(OA__TANH_END), x);
+    const __m256 magic = _mm256_set1_ps(OA__EXP_MAGIC);
+    const __m256 t = _mm256_fmadd_ps(x, _mm256_set1_ps(OA__EXP_LOG2E), magic);
+    const __m256 fn = _mm256_sub_ps(t, magic);
+    __m256 r = _mm256_fnmadd_ps(fn, _mm256_set1_ps(OA__EXP_LN2_HI), x);
+    r = _mm256_fnmadd_ps(fn, _mm256_set1_ps(OA__EXP_LN2_LO), r);
+    __m256 p = _mm256_fmadd_ps(_mm256_set1_ps(OA__EXP_Q4), r, _mm256_set1_ps(OA__EXP_Q3));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(OA__EXP_Q2));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(OA__EXP_Q1));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(OA__EXP_Q0));
+    p = _mm256_fmadd_ps(p, _mm256_mul_ps(r, r), r);
+    const __m256i bias = _mm256_set1_epi32(127 - OA__EXP_MAGIC_BITS);
+    const __m256 two_n =
+        _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_castps_si256(t), bias), 23));
+    const __m256 e = _mm256_fmadd_ps(two_n, p, _mm256_sub_ps(two_n, _mm256_set1_ps(1.0f)));
+    return _mm256_div_ps(e, _mm256_add_ps(e, _mm256_set1_ps(2.0f)));
+}
+
+static inline v16 v16_tanh(v16 x)
+{
+    return (v16){oa__tanh8(x.a), oa__tanh8(x.b)};
 }
 
 /* kv_store and the ends of rope: eight at a time */

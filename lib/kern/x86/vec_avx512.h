@@ -3,7 +3,7 @@
 #ifndef OA_KERN_X86_VEC_AVX512_H
 #define OA_KERN_X86_VEC_AVX512_H
 
-#include "kern/expf.h"
+#include "kern/actf.h"
 #include "kern/x86/intrin.h"
 
 #ifdef OA_SIMDE
@@ -84,6 +84,18 @@ static inline v16 v16_max(v16 x, v16 y)
     return _mm512_max_ps(x, y);
 }
 
+/* x < y ? x : y, so y when either is NaN */
+static inline v16 v16_min(v16 x, v16 y)
+{
+    return _mm512_min_ps(x, y);
+}
+
+static inline v16 v16_abs(v16 x)
+{
+    return _mm512_castsi512_ps(
+        _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(INT32_MAX)));
+}
+
 static inline v16 v16_fma(v16 x, v16 y, v16 z)
 {
     return _mm512_fmadd_ps(x, y, z);
@@ -140,6 +152,29 @@ static inline v16 v16_exp(v16 x)
     const __m512i p1 = _mm512_slli_epi32(_mm512_add_epi32(half, bias), 23);
     const __m512i p2 = _mm512_slli_epi32(_mm512_add_epi32(_mm512_sub_epi32(n, half), bias), 23);
     return _mm512_mul_ps(_mm512_mul_ps(q, _mm512_castsi512_ps(p1)), _mm512_castsi512_ps(p2));
+}
+
+/* As oa__tanhf. */
+static inline v16 v16_tanh(v16 x)
+{
+    x = _mm512_add_ps(x, x);
+    x = _mm512_max_ps(_mm512_set1_ps(-OA__TANH_END), x);
+    x = _mm512_min_ps(_mm512_set1_ps(OA__TANH_END), x);
+    const __m512 magic = _mm512_set1_ps(OA__EXP_MAGIC);
+    const __m512 t = _mm512_fmadd_ps(x, _mm512_set1_ps(OA__EXP_LOG2E), magic);
+    const __m512 fn = _mm512_sub_ps(t, magic);
+    __m512 r = _mm512_fnmadd_ps(fn, _mm512_set1_ps(OA__EXP_LN2_HI), x);
+    r = _mm512_fnmadd_ps(fn, _mm512_set1_ps(OA__EXP_LN2_LO), r);
+    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(OA__EXP_Q4), r, _mm512_set1_ps(OA__EXP_Q3));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(OA__EXP_Q2));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(OA__EXP_Q1));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(OA__EXP_Q0));
+    p = _mm512_fmadd_ps(p, _mm512_mul_ps(r, r), r);
+    const __m512i bias = _mm512_set1_epi32(127 - OA__EXP_MAGIC_BITS);
+    const __m512 two_n =
+        _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_castps_si512(t), bias), 23));
+    const __m512 e = _mm512_fmadd_ps(two_n, p, _mm512_sub_ps(two_n, _mm512_set1_ps(1.0f)));
+    return _mm512_div_ps(e, _mm512_add_ps(e, _mm512_set1_ps(2.0f)));
 }
 
 static inline void oa__store_half8(uint16_t *p, __m256 x)

@@ -17,7 +17,14 @@
     void oa__matmul_f16_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);     \
     void oa__matmul_bf16_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
     void oa__rmsnorm_##tier(float *y, const float *x, const float *w, size_t n, float eps);        \
+    void oa__layernorm_##tier(float *y, const float *x, const float *w, const float *b, size_t n,  \
+                              float eps);                                                          \
     void oa__act_silu_##tier(float *y, const float *g, const float *u, size_t n);                  \
+    void oa__act_gelu_##tier(float *y, const float *g, const float *u, size_t n);                  \
+    void oa__act_gelu_tanh_##tier(float *y, const float *g, const float *u, size_t n);             \
+    void oa__act_relu_##tier(float *y, const float *g, const float *u, size_t n);                  \
+    void oa__scale_##tier(float *y, float s, size_t n);                                            \
+    void oa__softcap_##tier(float *y, float cap, size_t n);                                        \
     void oa__add_##tier(float *y, const float *x, size_t n);                                       \
     void oa__rope_##tier(float *x, const float *cs, size_t n_heads, size_t d_head, size_t d_rot,   \
                          bool neox);                                                               \
