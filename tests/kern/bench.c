@@ -65,9 +65,19 @@ static void run_rmsnorm(job *j)
     j->k->rmsnorm(j->y, j->x, j->z, ROWS, 1e-5f);
 }
 
-static void run_silu(job *j)
+static void run_layernorm(job *j)
 {
-    j->k->act[OA__ACT_SILU](j->y, j->x, j->z, ROWS);
+    j->k->layernorm(j->y, j->x, j->z, j->z, ROWS, 1e-5f);
+}
+
+static void run_act(job *j)
+{
+    j->k->act[j->n](j->y, j->x, j->z, ROWS);
+}
+
+static void run_softcap(job *j)
+{
+    j->k->softcap(j->y, 30, ROWS);
 }
 
 static void run_rope(job *j)
@@ -177,7 +187,12 @@ void bench_all(const oa__kern *const *tiers, size_t n_tiers, const char *pattern
     j.n = TOKENS;
     report(tiers, n_tiers, "quantize", pattern, run_quantize, &j, TOKENS * COLS, "Gelem/s");
     report(tiers, n_tiers, "rmsnorm", pattern, run_rmsnorm, &j, ROWS, "Gelem/s");
-    report(tiers, n_tiers, "silu_mul", pattern, run_silu, &j, ROWS, "Gelem/s");
+    report(tiers, n_tiers, "layernorm", pattern, run_layernorm, &j, ROWS, "Gelem/s");
+    for (j.n = 0; j.n < OA__N_ACTS; j.n++) {
+        static const char *const names[] = {"act silu", "act gelu", "act gelu_tanh", "act relu"};
+        report(tiers, n_tiers, names[j.n], pattern, run_act, &j, ROWS, "Gelem/s");
+    }
+    report(tiers, n_tiers, "softcap", pattern, run_softcap, &j, ROWS, "Gelem/s");
     for (size_t n = 3; n <= 48; n += 45) {
         char name[32];
         j.n = n;
