@@ -105,35 +105,63 @@ int oa__bpe_encode(oa__encoder *e, const char *text, size_t len)
 }
 
 /* "left right": the space that parts them is the first one behind the first byte. */
-static int read_merge(oa__vocab *v, size_t rank, oa__span merge)
+static int split_merge(size_t rank, oa__span merge, oa__span pair[2])
 {
     const char *space = merge.len > 1 ? memchr(merge.data + 1, ' ', merge.len - 1) : NULL;
     size_t n_left = space ? (size_t)(space - merge.data) : 0;
     size_t n_right = space ? merge.len - n_left - 1 : 0;
-    int show = merge.len > 60 ? 60 : (int)merge.len;
     if (n_left == 0 || n_right == 0)
-        return oa__err(OA_EFORMAT, "merge %zu is \"%.*s\", want two tokens and a space", rank, show,
-                       merge.data);
-    int32_t left = oa__strtab_get(&v->plain, merge.data, n_left);
-    int32_t right = oa__strtab_get(&v->plain, space + 1, n_right);
+        return oa__err(OA_EFORMAT, "merge %zu is \"%.*s\", want two tokens and a space", rank,
+                       merge.len > 60 ? 60 : (int)merge.len, merge.data);
+    pair[0] = (oa__span){merge.data, n_left};
+    pair[1] = (oa__span){space + 1, n_right};
+    return OA_OK;
+}
+
+static int bad_merge(size_t rank, const oa__span pair[2], const char *what)
+{
+    int show[2];
+    for (int k = 0; k < 2; k++)
+        show[k] = pair[k].len > 40 ? 40 : (int)pair[k].len;
+    return oa__err(OA_EFORMAT, "merge %zu is \"%.*s %.*s\", but its %s is no token", rank, show[0],
+                   pair[0].data, show[1], pair[1].data, what);
+}
+
+static int read_merge(oa__vocab *v, size_t rank, const oa__span pair[2])
+{
+    int32_t left = oa__strtab_get(&v->plain, pair[0].data, pair[0].len);
+    int32_t right = oa__strtab_get(&v->plain, pair[1].data, pair[1].len);
     char buf[256];
-    char *joined = merge.len <= sizeof buf ? buf : oa__alloc(v->mem, merge.len);
+    size_t len;
+    if (!oa__add_size(pair[0].len, pair[1].len, &len)) return oa__err_nomem(SIZE_MAX);
+    char *joined = len <= sizeof buf ? buf : oa__alloc(v->mem, len);
     if (!joined) return OA_ENOMEM;
-    memcpy(joined, merge.data, n_left);
-    memcpy(joined + n_left, space + 1, n_right);
-    int32_t id = oa__strtab_get(&v->plain, joined, n_left + n_right);
+    memcpy(joined, pair[0].data, pair[0].len);
+    memcpy(joined + pair[0].len, pair[1].data, pair[1].len);
+    int32_t id = oa__strtab_get(&v->plain, joined, len);
     /* What would spell a control token is no merge: text never becomes one that way. */
-    bool control = id < 0 && oa__strtab_get(&v->other, joined, n_left + n_right) >= 0;
+    bool control = id < 0 && oa__strtab_get(&v->other, joined, len) >= 0;
     if (joined != buf) oa__free(v->mem, joined);
     if (control) return OA_OK;
     if (left < 0 || right < 0 || id < 0)
-        return oa__err(OA_EFORMAT, "merge %zu is \"%.*s\", but its %s is no token", rank, show,
-                       merge.data,
-                       left < 0    ? "left part"
-                       : right < 0 ? "right part"
-                                   : "result");
+        return bad_merge(rank, pair, left < 0 ? "left part" : right < 0 ? "right part" : "result");
     v->merged_id[rank] = id;
     oa__pairtab_put(&v->merges, left, right, (uint32_t)rank);
+    return OA_OK;
+}
+
+static int read_merges(oa__vocab *v, const oa__vocab_spec *spec)
+{
+    for (size_t i = 0; i < spec->n_merges; i++) {
+        oa__span pair[2] = {{NULL, 0}, {NULL, 0}};
+        if (spec->merge_pairs) {
+            pair[0] = spec->merge_pairs[2 * i];
+            pair[1] = spec->merge_pairs[2 * i + 1];
+        } else {
+            OA__TRY(split_merge(i, spec->merges[i], pair));
+        }
+        OA__TRY(read_merge(v, i, pair));
+    }
     return OA_OK;
 }
 
@@ -162,7 +190,11 @@ static int init_words(oa__vocab *v, uint64_t key)
 
 int oa__bpe_init(oa__vocab *v, const oa__vocab_spec *spec, uint64_t key)
 {
-    OA__TRY(oa__pretoken_new(&v->pretoken, v->mem, spec->pattern));
+    if (spec->pipeline) {
+        OA__TRY(oa__pretoken_new_pipeline(&v->pretoken, v->mem, spec->pipeline));
+    } else {
+        OA__TRY(oa__pretoken_new(&v->pretoken, v->mem, spec->pattern));
+    }
     bool any = false;
     for (unsigned b = 0; b < 256; b++) {
         char text[4];
@@ -176,7 +208,6 @@ int oa__bpe_init(oa__vocab *v, const oa__vocab_spec *spec, uint64_t key)
     v->merged_id = oa__alloc_array(v->mem, spec->n_merges, sizeof *v->merged_id);
     if (!v->merged_id) return OA_ENOMEM;
     OA__TRY(oa__pairtab_init(&v->merges, v->mem, spec->n_merges, key));
-    for (size_t i = 0; i < spec->n_merges; i++)
-        OA__TRY(read_merge(v, i, spec->merges[i]));
+    OA__TRY(read_merges(v, spec));
     return init_words(v, key);
 }

@@ -156,10 +156,12 @@ int oa__vocab_encode(const oa__vocab *v, const char *text, size_t len, uint32_t 
     oa__encoder e = {.v = v, .mem = out->mem, .out = out};
     clean c = {0};
     int rc = OA_OK;
-    if (v->add_bos && !(flags & OA_TOKENIZE_NO_BOS)) OA__TRY_GOTO(oa__ids_add(out, v->bos_id));
+    for (size_t i = 0; i < v->n_prefix && !(flags & OA_TOKENIZE_NO_BOS); i++)
+        OA__TRY_GOTO(oa__ids_add(out, v->prefix[i]));
     OA__TRY_GOTO(clean_text(&c, out->mem, text, len, flags & OA__TOKENIZE_GUARDED));
     OA__TRY_GOTO(encode_clean(&e, &c, flags & OA_TOKENIZE_SPECIAL));
-    if (v->add_eos && !(flags & OA_TOKENIZE_NO_EOS)) OA__TRY_GOTO(oa__ids_add(out, v->eos_id));
+    for (size_t i = 0; i < v->n_suffix && !(flags & OA_TOKENIZE_NO_EOS); i++)
+        OA__TRY_GOTO(oa__ids_add(out, v->suffix[i]));
 fail:
     if (rc < 0) out->len = old_len;
     oa__words_end(&e.words);

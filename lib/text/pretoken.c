@@ -13,6 +13,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "text/pipeline.h"
 #include "text/vocab_priv.h"
 
 enum {
@@ -69,6 +70,7 @@ struct oa__pretoken {
     pcre2_general_context *general;
     pcre2_code *code;
     bool jit;
+    bool nfc, ignore_merges;
 };
 
 static void *pcre2_alloc(size_t size, void *mem)
@@ -93,6 +95,8 @@ static const struct pattern *pattern_find(const char *name)
     return NULL;
 }
 
+static int pretoken_compile(oa__pretoken **out, oa__mem *mem, const struct pattern *pattern);
+
 int oa__pretoken_new(oa__pretoken **out, oa__mem *mem, const char *name)
 {
     const char *known = "gpt-2, smollm, llama-bpe, llama3, llama-v3, qwen2";
@@ -103,9 +107,35 @@ int oa__pretoken_new(oa__pretoken **out, oa__mem *mem, const char *name)
     const struct pattern *pattern = pattern_find(name);
     if (!pattern)
         return oa__err(OA_EUNSUPPORTED, "tokenizer pattern \"%.40s\", want %s", name, known);
+    return pretoken_compile(out, mem, pattern);
+}
+
+int oa__pretoken_new_pipeline(oa__pretoken **out, oa__mem *mem,
+                              const struct oa__pipeline_spec *spec)
+{
+    *out = NULL;
+    bool nfc = spec->n_norm == 1 && spec->norm[0].kind == OA__NORM_NFC;
+    if (spec->n_norm > 1 || (spec->n_norm == 1 && !nfc))
+        return oa__err(OA_EUNSUPPORTED, "tokenizer.json has a normalizer other than NFC");
+    const oa__pre_spec *pre = spec->pre;
+    const size_t len = sizeof OA__REGEX_GPT2 - 1;
+    if (spec->n_pre != 2 || pre[0].kind != OA__PRE_REGEX || pre[0].split != OA__SPLIT_ISOLATED ||
+        pre[0].text.len != len || memcmp(pre[0].text.data, OA__REGEX_GPT2, len) != 0 ||
+        pre[0].flags || pre[1].kind != OA__PRE_BYTES)
+        return oa__err(OA_EUNSUPPORTED, "tokenizer.json has a pre-tokenizer other than ByteLevel");
+    OA__TRY(pretoken_compile(out, mem, pattern_find("gpt-2")));
+    (*out)->nfc = nfc;
+    (*out)->ignore_merges = spec->ignore_merges;
+    return OA_OK;
+}
+
+static int pretoken_compile(oa__pretoken **out, oa__mem *mem, const struct pattern *pattern)
+{
     oa__pretoken *p = oa__alloc(mem, sizeof *p);
     if (!p) return OA_ENOMEM;
     p->pattern = pattern;
+    p->nfc = pattern->nfc;
+    p->ignore_merges = pattern->ignore_merges;
     p->general = pcre2_general_context_create(pcre2_alloc, pcre2_release, mem);
     if (!p->general) goto nomem;
     pcre2_compile_context *context = pcre2_compile_context_create(p->general);
@@ -141,12 +171,12 @@ const char *oa__pretoken_name(const oa__pretoken *p)
 
 bool oa__pretoken_ignores_merges(const oa__pretoken *p)
 {
-    return p->pattern->ignore_merges;
+    return p->ignore_merges;
 }
 
 bool oa__pretoken_wants_nfc(const oa__pretoken *p)
 {
-    return p->pattern->nfc;
+    return p->nfc;
 }
 
 static size_t ascii_prefix(const char *text, size_t len)

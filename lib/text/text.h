@@ -31,6 +31,15 @@ typedef struct oa__span {
     size_t len;
 } oa__span;
 
+/* How a control or user-defined token is found in a text, as tokenizer.json says it. */
+enum {
+    OA__ADDED_NORMALIZED = 1,  /* in the normal form of the text, not in the text as it is */
+    OA__ADDED_LSTRIP = 2,      /* takes white space in front along */
+    OA__ADDED_RSTRIP = 4,      /* and behind */
+    OA__ADDED_SINGLE_WORD = 8, /* only where no letter or digit touches it */
+    OA__ADDED = 16             /* is found in texts at all */
+};
+
 /* What a vocabulary is made from; everything is copied. */
 typedef struct oa__vocab_spec {
     enum oa__vocab_kind kind;
@@ -43,9 +52,17 @@ typedef struct oa__vocab_spec {
     size_t n_tokens;
     const oa__span *merges; /* (n_merges) "left right", for BPE */
     size_t n_merges;
+    const oa__span *merge_pairs; /* (2 * n_merges) left, right; instead of merges, or NULL */
+    const uint8_t *added;        /* (n_tokens) OA__ADDED_ flags, or NULL: control tokens are found in
+                                    the text as it is, user-defined ones in its normal form */
+    const struct oa__pipeline_spec *pipeline; /* of a tokenizer.json; wins over pattern; or NULL */
     int32_t bos_id, eos_id, eot_id, unk_id, pad_id; /* -1 = none; others are checked */
     bool add_bos, add_eos;
     bool add_space_prefix; /* SPM */
+    /* Tokens at both ends, instead of bos_id when add_bos and eos_id when add_eos; NULL = those. At
+     * most 8. */
+    const int32_t *prefix, *suffix;
+    size_t n_prefix, n_suffix;
 } oa__vocab_spec;
 
 int oa__vocab_new(oa__vocab **out, oa__mem *mem, const oa__vocab_spec *spec);
@@ -61,6 +78,37 @@ bool oa__vocab_is_special(const oa__vocab *v, int32_t id); /* control or unknown
 /* End of generation: eos, eot, and control or user-defined tokens whose text is one of the known
  * end texts. False for an id outside the vocabulary. */
 bool oa__vocab_is_end(const oa__vocab *v, int32_t id);
+
+/* --- tokenizer.json (tokenizer_json*.c) ------------------------------------------------------ */
+
+/* The tokenizer of a Hugging Face folder, as read: what a vocabulary and a GGUF file are made
+ * from. */
+typedef struct oa__tokenizer_json oa__tokenizer_json;
+
+typedef struct oa__tokenizer_json_opts {
+    const char *config; /* text of tokenizer_config.json; NULL = none */
+    size_t config_len;
+    int32_t bos_id, eos_id, pad_id; /* where tokenizer_config.json names none: config.json's or
+                                       generation_config.json's; -1 = none */
+} oa__tokenizer_json_opts;
+#define OA__TOKENIZER_JSON_OPTS_INIT {NULL, 0, -1, -1, -1}
+
+/* json is copied as far as it is needed. opts NULL = nothing. OA_EFORMAT for what is no such file,
+ * OA_EUNSUPPORTED with its name for what the file asks and is not known here: no text is ever cut
+ * otherwise than the file says. Stack and time are bounded whatever the text is. */
+int oa__tokenizer_json_new(oa__tokenizer_json **out, oa__mem *mem, const char *json, size_t len,
+                           const oa__tokenizer_json_opts *opts);
+/* For oa__vocab_new() and for a writer of GGUF keys; lives as long as t. Ids that the file leaves
+ * out are tokens without text of type unused. pattern is NULL when no tokenizer.ggml.pre names
+ * this tokenizer. */
+const oa__vocab_spec *oa__tokenizer_json_spec(const oa__tokenizer_json *t);
+/* What GGUF calls it in tokenizer.ggml.model ("gpt2", "llama", "bert", "t5"), or NULL when GGUF's
+ * keys would not give the same ids. */
+const char *oa__tokenizer_json_ggml(const oa__tokenizer_json *t);
+void oa__tokenizer_json_free(oa__tokenizer_json *t);
+/* Both in one go. */
+int oa__tokenizer_json_read(oa__vocab **out, oa__mem *mem, const char *json, size_t len,
+                            const oa__tokenizer_json_opts *opts);
 
 /* A growing array of ids. */
 typedef struct oa__ids {

@@ -39,7 +39,14 @@ static int check_spec(const oa__vocab_spec *spec)
     OA__TRY(check_id(spec, spec->eos_id, "end"));
     OA__TRY(check_id(spec, spec->eot_id, "end-of-turn"));
     OA__TRY(check_id(spec, spec->unk_id, "unknown"));
-    return check_id(spec, spec->pad_id, "padding");
+    OA__TRY(check_id(spec, spec->pad_id, "padding"));
+    if (spec->n_prefix > OA__ENDS_MAX || spec->n_suffix > OA__ENDS_MAX)
+        return oa__err(OA_EFORMAT, "over %d tokens at an end of the text", OA__ENDS_MAX);
+    for (size_t i = 0; spec->prefix && i < spec->n_prefix; i++)
+        OA__TRY(check_id(spec, spec->prefix[i], "first"));
+    for (size_t i = 0; spec->suffix && i < spec->n_suffix; i++)
+        OA__TRY(check_id(spec, spec->suffix[i], "last"));
+    return OA_OK;
 }
 
 static int copy_types(oa__vocab *v, const oa__vocab_spec *spec)
@@ -280,6 +287,23 @@ static uint64_t measure(const oa__vocab *v, const oa__vocab_spec *spec)
     return size;
 }
 
+static size_t copy_ends(int32_t *out, const int32_t *ids, size_t n, bool add, int32_t id)
+{
+    if (ids) {
+        for (size_t i = 0; i < n; i++)
+            out[i] = ids[i];
+        return n;
+    }
+    out[0] = id;
+    return add && id >= 0;
+}
+
+static void set_ends(oa__vocab *v, const oa__vocab_spec *s)
+{
+    v->n_prefix = copy_ends(v->prefix, s->prefix, s->n_prefix, s->add_bos, s->bos_id);
+    v->n_suffix = copy_ends(v->suffix, s->suffix, s->n_suffix, s->add_eos, s->eos_id);
+}
+
 int oa__vocab_new(oa__vocab **out, oa__mem *mem, const oa__vocab_spec *spec)
 {
     *out = NULL;
@@ -293,8 +317,7 @@ int oa__vocab_new(oa__vocab **out, oa__mem *mem, const oa__vocab_spec *spec)
     v->eos_id = spec->eos_id;
     v->eot_id = spec->eot_id;
     v->unk_id = spec->unk_id;
-    v->add_bos = spec->add_bos && spec->bos_id >= 0;
-    v->add_eos = spec->add_eos && spec->eos_id >= 0;
+    set_ends(v, spec);
     v->add_space_prefix = spec->add_space_prefix;
     int rc = build(v, spec);
     if (rc < 0) {

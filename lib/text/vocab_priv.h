@@ -133,6 +133,9 @@ typedef struct oa__pretoken oa__pretoken;
 
 /* OA_EUNSUPPORTED with the list when no pattern has this name. */
 int oa__pretoken_new(oa__pretoken **out, oa__mem *mem, const char *name);
+struct oa__pipeline_spec;
+int oa__pretoken_new_pipeline(oa__pretoken **out, oa__mem *mem,
+                              const struct oa__pipeline_spec *spec);
 void oa__pretoken_free(oa__pretoken *p, oa__mem *mem);
 const char *oa__pretoken_name(const oa__pretoken *p);    /* one name for all aliases */
 bool oa__pretoken_ignores_merges(const oa__pretoken *p); /* a word that is a token stays whole */
@@ -170,6 +173,8 @@ enum {
  * only. It bounds the work for one symbol. */
 enum { OA__SPM_TOKEN_MAX = 1024 };
 
+enum { OA__ENDS_MAX = 8 };
+
 struct oa__vocab {
     oa__mem *mem;
     enum oa__vocab_kind kind;
@@ -187,7 +192,9 @@ struct oa__vocab {
     oa__finder user;        /* user-defined tokens, backwards */
     int32_t byte_id[256];   /* token of a byte, -1 = none */
     int32_t bos_id, eos_id, eot_id, unk_id;
-    bool add_bos, add_eos, add_space_prefix;
+    int32_t prefix[OA__ENDS_MAX], suffix[OA__ENDS_MAX]; /* tokens at both ends */
+    size_t n_prefix, n_suffix;
+    bool add_space_prefix;
     uint64_t memory;
     char describe[48];
 

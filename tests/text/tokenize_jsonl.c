@@ -3,6 +3,7 @@
  * For tests: one JSON string per line in, one JSON array of ids per line out.
  *
  *     tokenize_jsonl VOCAB.gguf [-p PATTERN] [-s] [-b REPEATS] < texts > ids
+ *     tokenize_jsonl tokenizer.json [-s] [-b REPEATS] < texts > ids
  *
  * -s recognises special tokens; -b measures instead: megabytes per second of all texts, best of
  * REPEATS rounds. Neither beginning nor end tokens are added.
@@ -20,6 +21,16 @@ static int fail(void)
 {
     fprintf(stderr, "tokenize_jsonl: %s\n", oa_error_last());
     return 1;
+}
+
+static int open_json(oa__vocab **v, const char *path)
+{
+    char *json;
+    size_t len;
+    OA__TRY(oa__file_read(NULL, path, 1 << 30, &json, &len));
+    int rc = oa__tokenizer_json_read(v, NULL, json, len, NULL);
+    oa__free(NULL, json);
+    return rc;
 }
 
 static int print_ids(const oa__vocab *v, const char *text, size_t len, uint32_t flags)
@@ -47,7 +58,10 @@ int main(int argc, char **argv)
     }
     if (argc < 2) return 2;
     oa__vocab *v;
-    if (load_vocab(&v, NULL, argv[1], pattern) < 0) return fail();
+    size_t path_len = strlen(argv[1]);
+    bool is_json = path_len > 5 && strcmp(argv[1] + path_len - 5, ".json") == 0;
+    if ((is_json ? open_json(&v, argv[1]) : load_vocab(&v, NULL, argv[1], pattern)) < 0)
+        return fail();
     char *line = NULL;
     size_t cap = 0;
     ssize_t n;

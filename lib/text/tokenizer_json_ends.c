@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tokenizer.json: which tokens stand at both ends of a text, and which ids have a meaning. */
+#include "text/tokenizer_json.h"
+
+enum { DEPTH_MAX = 16 };
+
+static int add_end(oa__tokenizer_json *t, bool front, int32_t id)
+{
+    int32_t *list = front ? t->prefix : t->suffix;
+    size_t *n = front ? &t->spec.n_prefix : &t->spec.n_suffix;
+    if (id < 0 || (size_t)id >= t->spec.n_tokens)
+        return oa__err(OA_EFORMAT, "tokenizer.json: post_processor adds a token that is none");
+    if (*n == OA__TOKENIZER_ENDS_MAX)
+        return oa__err(OA_EUNSUPPORTED, "tokenizer.json: post_processor adds over %d tokens",
+                       OA__TOKENIZER_ENDS_MAX);
+    list[(*n)++] = id;
+    return OA_OK;
+}
+
+/* One token of a template: the ids that special_tokens says its name stands for. */
+static int add_special(oa__tokenizer_json *t, const json_t *object, const json_t *name, bool front)
+{
+    const json_t *all = json_object_get(object, "special_tokens");
+    const json_t *entry =
+        json_is_string(name) ? json_object_get(all, json_string_value(name)) : NULL;
+    const json_t *ids = json_object_get(entry, "ids");
+    if (json_array_size(ids) == 0)
+        return oa__err(OA_EFORMAT, "tokenizer.json: post_processor adds a token without ids");
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        const json_t *id = json_array_get(ids, i);
+        json_int_t value = json_is_integer(id) ? json_integer_value(id) : -1;
+        OA__TRY(add_end(t, front, value >= 0 && value <= INT32_MAX ? (int32_t)value : -1));
+    }
+    return OA_OK;
+}
+
+static int read_template(oa__tokenizer_json *t, const json_t *object)
+{
+    const json_t *single = json_object_get(object, "single");
+    bool seen = false;
+    if (!json_is_array(single))
+        return oa__err(OA_EUNSUPPORTED, "tokenizer.json: TemplateProcessing without a list of "
+                                        "pieces");
+    for (size_t i = 0; i < json_array_size(single); i++) {
+        const json_t *piece = json_array_get(single, i);
+        const json_t *special = json_object_get(piece, "SpecialToken");
+        if (special) {
+            OA__TRY(add_special(t, object, json_object_get(special, "id"), !seen));
+        } else if (json_object_get(piece, "Sequence") && !seen) {
+            seen = true;
+        } else {
+            return oa__err(OA_EUNSUPPORTED, "tokenizer.json: TemplateProcessing of other than one "
+                                            "text");
+        }
+    }
+    if (!seen)
+        return oa__err(OA_EUNSUPPORTED, "tokenizer.json: TemplateProcessing leaves the text out");
+    return OA_OK;
+}
+
+/* "sep": ["</s>", 2] */
+static int read_pair(oa__tokenizer_json *t, const json_t *object, const char *name, bool front)
+{
+    const json_t *id = json_array_get(json_object_get(object, name), 1);
+    json_int_t value = json_is_integer(id) ? json_integer_value(id) : -1;
+    return add_end(t, front, value >= 0 && value <= INT32_MAX ? (int32_t)value : -1);
+}
+
+int oa__tj_read_post_processor(oa__tokenizer_json *t, const json_t *object, unsigned depth)
+{
+    if (!object || json_is_null(object) || oa__tj_type_is(object, "ByteLevel")) return OA_OK;
+    if (depth == DEPTH_MAX)
+        return oa__err(OA_EFORMAT, "tokenizer.json: post_processor is nested too deep");
+    if (oa__tj_type_is(object, "Sequence")) {
+        const json_t *list = json_object_get(object, "processors");
+        for (size_t i = 0; i < json_array_size(list); i++)
+            OA__TRY(oa__tj_read_post_processor(t, json_array_get(list, i), depth + 1));
+        return OA_OK;
+    }
+    if (oa__tj_type_is(object, "TemplateProcessing")) return read_template(t, object);
+    if (oa__tj_type_is(object, "RobertaProcessing") || oa__tj_type_is(object, "BertProcessing")) {
+        OA__TRY(read_pair(t, object, "cls", true));
+        return read_pair(t, object, "sep", false);
+    }
+    return oa__tj_unsupported("post-processor", object);
+}
+
+/* --- tokenizer_config.json ------------------------------------------------------------------- */
+
+/* The id of a named token; a name that is no token is nobody. */
+static int32_t named(const oa__tokenizer_json *t, const char *name, int32_t otherwise)
+{
+    oa__span text = oa__tj_name_of(json_object_get(t->config, name));
+    int32_t id = text.data ? oa__tj_find(t, text) : otherwise;
+    return id >= 0 && (size_t)id < t->spec.n_tokens ? id : -1;
+}
+
+int oa__tj_read_config(oa__tokenizer_json *t, const oa__tokenizer_json_opts *opts)
+{
+    oa__vocab_spec *s = &t->spec;
+    bool bos, eos;
+    s->bos_id = named(t, "bos_token", opts->bos_id);
+    s->eos_id = named(t, "eos_token", opts->eos_id);
+    s->pad_id = named(t, "pad_token", opts->pad_id);
+    if (s->unk_id < 0) s->unk_id = named(t, "unk_token", -1);
+    OA__TRY(oa__tj_bool(t->config, "tokenizer_config.json", "add_bos_token", false, &bos));
+    OA__TRY(oa__tj_bool(t->config, "tokenizer_config.json", "add_eos_token", false, &eos));
+    /* When the configuration says either, the post-processor is not asked, as in transformers. */
+    if (json_object_get(t->config, "add_bos_token") ||
+        json_object_get(t->config, "add_eos_token")) {
+        s->n_prefix = s->n_suffix = 0;
+        if (bos && s->bos_id >= 0) OA__TRY(add_end(t, true, s->bos_id));
+        if (eos && s->eos_id >= 0) OA__TRY(add_end(t, false, s->eos_id));
+    }
+    s->add_bos = s->n_prefix > 0 && s->prefix[0] == s->bos_id;
+    s->add_eos = s->n_suffix > 0 && s->suffix[s->n_suffix - 1] == s->eos_id;
+    return OA_OK;
+}
+
+void oa__tj_name(oa__tokenizer_json *t)
+{
+    const oa__pipeline_spec *p = &t->pipeline;
+    const oa__span gpt2 = {OA__REGEX_GPT2, strlen(OA__REGEX_GPT2)};
+    if (t->spec.kind != OA__VOCAB_BPE || !p->bytes || !t->spec.merges || p->n_norm > 0) return;
+    if (p->n_pre != 2 || p->ignore_merges || p->pre[0].kind != OA__PRE_REGEX ||
+        p->pre[0].split != OA__SPLIT_ISOLATED || p->pre[0].text.len != gpt2.len ||
+        memcmp(p->pre[0].text.data, gpt2.data, gpt2.len) != 0)
+        return;
+    t->ggml = "gpt2";
+    t->spec.pattern = "gpt-2";
+}
