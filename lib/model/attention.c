@@ -15,7 +15,7 @@ static uint32_t tile_rows(const oa_model *m)
     return group < OA__WORK_QUERIES ? OA__WORK_QUERIES / group : 1;
 }
 
-/* o (n_q, d), ml (n_q, 2), n_valid (n_q), each rounded to 16 floats. */
+/* o (n_q, d), ml (n_q, 2), n_valid (n_q), n_skip (n_q), each rounded to 16 floats. */
 static size_t round16(size_t n)
 {
     return (n + 15) & ~(size_t)15;
@@ -24,7 +24,7 @@ static size_t round16(size_t n)
 size_t oa__attention_scratch(const oa_model *m)
 {
     const size_t n_q = (size_t)tile_rows(m) * (m->hp.n_heads / m->hp.n_heads_kv);
-    return round16(n_q * m->hp.d_head) + round16(2 * n_q) + round16(n_q);
+    return round16(n_q * m->hp.d_head) + round16(2 * n_q) + 2 * round16(n_q);
 }
 
 /* Neighbours with the same pages are one sequence; it is cut into tiles. */
@@ -48,6 +48,24 @@ typedef struct attn_job {
     size_t n_tiles;
 } attn_job;
 
+/* Which keys of a page the tile's queries see: from skip to valid. */
+static void see_page(const oa__work *w, const oa__tile *tile, uint32_t page, uint32_t *n_valid,
+                     uint32_t *n_skip)
+{
+    const uint32_t first = page * OA__KV_PAGE, window = w->layer->window;
+    for (uint32_t t = 0; t < tile->n_rows; t++) {
+        const uint32_t pos = w->rows[tile->row + t].pos;
+        uint32_t n = pos < first ? 0 : pos - first + 1, skip = 0;
+        if (n > OA__KV_PAGE) n = OA__KV_PAGE;
+        if (window != 0 && pos >= window && pos - window >= first) skip = pos - window - first + 1;
+        if (skip > n) skip = n;
+        for (size_t g = 0; g < w->group; g++) {
+            n_valid[t * w->group + g] = n;
+            n_skip[t * w->group + g] = skip;
+        }
+    }
+}
+
 static void attn_task(void *arg, size_t task, uint32_t worker)
 {
     const attn_job *j = arg;
@@ -58,39 +76,38 @@ static void attn_task(void *arg, size_t task, uint32_t worker)
     const oa__tile tile = w->tiles[j->n_tiles - 1 - task / n_heads_kv];
     const size_t head = task % n_heads_kv, n_q = tile.n_rows * group;
     const oa__row *rows = &w->rows[tile.row];
-    const float *q = w->q_heads + (head * w->n + tile.row) * group * d;
 
     float *o = w->attn + worker * w->attn_size;
     float *ml = o + round16(n_q * d);
     uint32_t *n_valid = (uint32_t *)(ml + round16(2 * n_q));
+    uint32_t *n_skip = n_valid + round16(n_q);
     memset(o, 0, n_q * d * sizeof *o);
     for (size_t i = 0; i < n_q; i++) {
         ml[2 * i] = -INFINITY;
         ml[2 * i + 1] = 0;
     }
-    uint32_t last = 0;
-    for (uint32_t t = 0; t < tile.n_rows; t++) {
+    uint32_t first = rows[0].pos, last = rows[0].pos;
+    for (uint32_t t = 1; t < tile.n_rows; t++) {
         if (rows[t].pos > last) last = rows[t].pos;
+        if (rows[t].pos < first) first = rows[t].pos;
     }
+    const uint32_t window = w->layer->window;
+    first = window != 0 && first >= window ? first - window + 1 : 0;
     const size_t at = w->layer_at + head * 2 * w->half_size;
-    for (uint32_t page = 0; page <= last / OA__KV_PAGE; page++) {
-        for (uint32_t t = 0; t < tile.n_rows; t++) {
-            const uint32_t first = page * OA__KV_PAGE, pos = rows[t].pos;
-            uint32_t n = pos < first ? 0 : pos - first + 1;
-            if (n > OA__KV_PAGE) n = OA__KV_PAGE;
-            for (size_t g = 0; g < group; g++)
-                n_valid[t * group + g] = n;
-        }
-        const uint8_t *k = (const uint8_t *)rows[0].pages[page] + at;
-        m->kern->attn_page(&(oa__attn_args){.o = o,
-                                            .ml = ml,
-                                            .q = q,
-                                            .n_q = n_q,
-                                            .d = d,
-                                            .k_page = k,
-                                            .v_page = k + w->half_size,
-                                            .n_valid = n_valid,
-                                            .f32 = w->kv_f32});
+    oa__attn_args a = {.o = o,
+                       .ml = ml,
+                       .q = w->q_heads + (head * w->n + tile.row) * group * d,
+                       .n_q = n_q,
+                       .d = d,
+                       .n_valid = n_valid,
+                       .n_skip = window != 0 ? n_skip : NULL,
+                       .softcap = m->hp.score_cap,
+                       .f32 = w->kv_f32};
+    for (uint32_t page = first / OA__KV_PAGE; page <= last / OA__KV_PAGE; page++) {
+        see_page(w, &tile, page, n_valid, n_skip);
+        a.k_page = (const uint8_t *)rows[0].pages[page] + at;
+        a.v_page = (const uint8_t *)a.k_page + w->half_size;
+        m->kern->attn_page(&a);
     }
     m->kern->attn_end(o, ml, n_q, d);
     for (uint32_t t = 0; t < tile.n_rows; t++) {

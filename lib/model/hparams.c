@@ -5,121 +5,134 @@
  */
 #include "model/model_priv.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <math.h>
 
 enum {
-    MAX_LAYERS = 1024,
+    MAX_LAYERS = OA__KEYS_LAYERS,
     MAX_WIDTH = 1 << 20,
     MAX_HEADS = 4096,
     MAX_HEAD_WIDTH = 512, /* kern.h, attn_page */
     MAX_CONTEXT = 1 << 28
 };
 
-typedef struct reader {
-    const oa__gguf *g;
-    const char *arch;
-    int arch_len;
-    char key[160];
-} reader;
-
-/* Build the key and tell whether it is there. */
-static bool has(reader *r, const char *suffix)
+static int read_heads(oa__keys *k, oa__hparams *hp)
 {
-    snprintf(r->key, sizeof r->key, "%.*s.%s", r->arch_len, r->arch, suffix);
-    return oa__gguf_has(r->g, r->key);
-}
-
-static int read_u32(reader *r, const char *suffix, uint32_t max, uint32_t *out)
-{
-    if (!has(r, suffix)) return OA_OK;
-    uint64_t v = 0;
-    OA__TRY(oa__gguf_u64(r->g, r->key, &v));
-    if (v < 1 || v > max) {
-        return oa__err(OA_EUNSUPPORTED, "%s is %llu, want 1 to %u", r->key, (unsigned long long)v,
-                       max);
-    }
-    *out = (uint32_t)v;
-    return OA_OK;
-}
-
-static int read_f64(reader *r, const char *suffix, double min, double max, double *out)
-{
-    if (!has(r, suffix)) return OA_OK;
-    double v = 0;
-    OA__TRY(oa__gguf_f64(r->g, r->key, &v));
-    if (!(v >= min && v <= max)) { /* a NaN fails too */
-        return oa__err(OA_EUNSUPPORTED, "%s is out of range", r->key);
-    }
-    *out = v;
-    return OA_OK;
-}
-
-static int read_rope(reader *r, oa__hparams *hp)
-{
-    double factor = 1;
-    OA__TRY(read_u32(r, "rope.dimension_count", MAX_HEAD_WIDTH, &hp->d_rot));
-    OA__TRY(read_f64(r, "rope.freq_base", 1, 1e12, &hp->rope_base));
-    OA__TRY(read_f64(r, "rope.scale_linear", 1e-6, 1e6, &factor));
-    if (has(r, "rope.scaling.type")) {
-        const char *type;
-        size_t len;
-        OA__TRY(oa__gguf_str(r->g, r->key, &type, &len));
-        const bool none = len == 4 && memcmp(type, "none", 4) == 0;
-        /* llama3 scaling comes as the tensor rope_freqs.weight; the factor is part of it. */
-        const bool llama3 = len == 6 && memcmp(type, "llama3", 6) == 0;
-        const bool linear = len == 6 && memcmp(type, "linear", 6) == 0;
-        if (!none && !llama3 && !linear) {
-            return oa__err(OA_EUNSUPPORTED, "%s is \"%.*s\", want none, linear or llama3", r->key,
-                           (int)(len < 64 ? len : 64), type);
-        }
-        if (linear) OA__TRY(read_f64(r, "rope.scaling.factor", 1e-6, 1e6, &factor));
-        if (!linear) factor = 1;
-        if (llama3 && !oa__gguf_tensor_find(r->g, "rope_freqs.weight")) {
-            return oa__err(OA_EUNSUPPORTED, "%s is llama3, but there is no rope_freqs.weight",
-                           r->key);
-        }
-    }
-    hp->rope_factor = (float)factor;
-    return OA_OK;
-}
-
-int oa__hparams_read(oa__hparams *hp, const oa__gguf *g, const char *arch, size_t arch_len)
-{
-    *hp = (oa__hparams){.rope_base = 10000};
-    if (arch_len > 64) return oa__err(OA_EFORMAT, "architecture name of %zu bytes", arch_len);
-    reader r = {.g = g, .arch = arch, .arch_len = (int)arch_len};
-    OA__TRY(read_u32(&r, "block_count", MAX_LAYERS, &hp->n_layers));
-    OA__TRY(read_u32(&r, "context_length", MAX_CONTEXT, &hp->n_ctx_train));
-    OA__TRY(read_u32(&r, "embedding_length", MAX_WIDTH, &hp->d_model));
-    OA__TRY(read_u32(&r, "feed_forward_length", MAX_WIDTH, &hp->d_ff));
-    OA__TRY(read_u32(&r, "attention.head_count", MAX_HEADS, &hp->n_heads));
+    OA__TRY(oa__keys_u32(k, "attention.head_count", 1, MAX_HEADS, &hp->n_heads));
     hp->n_heads_kv = hp->n_heads;
-    OA__TRY(read_u32(&r, "attention.head_count_kv", MAX_HEADS, &hp->n_heads_kv));
-
+    OA__TRY(oa__keys_u32(k, "attention.head_count_kv", 1, MAX_HEADS, &hp->n_heads_kv));
     if (hp->n_heads > 0 && hp->d_model % hp->n_heads == 0) hp->d_head = hp->d_model / hp->n_heads;
-    OA__TRY(read_u32(&r, "attention.key_length", MAX_WIDTH, &hp->d_head));
+    OA__TRY(oa__keys_u32(k, "attention.key_length", 1, MAX_WIDTH, &hp->d_head));
     uint32_t d_value = hp->d_head;
-    OA__TRY(read_u32(&r, "attention.value_length", MAX_WIDTH, &d_value));
+    OA__TRY(oa__keys_u32(k, "attention.value_length", 1, MAX_WIDTH, &d_value));
     if (d_value != hp->d_head) {
-        return oa__err(OA_EUNSUPPORTED, "%s is %u, the keys' %u: want the same", r.key, d_value,
+        return oa__err(OA_EUNSUPPORTED, "%s is %u, the keys' %u: want the same", k->key, d_value,
                        hp->d_head);
     }
-    hp->d_rot = hp->d_head;
-    OA__TRY(read_rope(&r, hp));
-    double eps = 0;
-    OA__TRY(read_f64(&r, "attention.layer_norm_rms_epsilon", 1e-20, 1, &eps));
-    hp->norm_eps = (float)eps;
+    return OA_OK;
+}
+
+/* Which layers see a window, and which do not turn. */
+static int read_layers(oa__keys *k, const oa__arch *a, oa__hparams *hp)
+{
+    uint32_t global_every = a->global_every, no_rope_every = a->no_rope_every;
+    hp->window = a->window;
+    OA__TRY(oa__keys_u32(k, "attention.sliding_window", 0, UINT32_MAX, &hp->window));
+    OA__TRY(oa__keys_u32(k, "rope.layers", 0, MAX_LAYERS, &no_rope_every));
+    uint32_t type;
+    size_t n;
+    const bool array = oa__keys_has(k, "attention.sliding_window_pattern") &&
+                       oa__gguf_array_type(k->g, k->key, &type, &n) == OA_OK;
+    if (!array) {
+        OA__TRY(oa__keys_u32(k, "attention.sliding_window_pattern", 1, MAX_LAYERS, &global_every));
+    }
+    for (uint32_t i = 0; i < hp->n_layers; i++) {
+        const bool global = global_every != 0 && (i + 1) % global_every == 0;
+        const bool no_rope = a->no_rope || (no_rope_every != 0 && (i + 1) % no_rope_every == 0);
+        hp->layers[i] = (uint8_t)((global ? 0 : OA__L_LOCAL) | (no_rope ? OA__L_NO_ROPE : 0));
+    }
+    if (array) {
+        OA__TRY(oa__keys_layers(k, "attention.sliding_window_pattern", hp->layers, hp->n_layers,
+                                OA__L_LOCAL, true));
+    }
+    OA__TRY(oa__keys_layers(k, "attention.rope_pattern", hp->layers, hp->n_layers, OA__L_NO_ROPE,
+                            false));
+    bool any_turns = false, any_local = false;
+    for (uint32_t i = 0; i < hp->n_layers; i++) {
+        if (hp->window == 0) hp->layers[i] &= (uint8_t)~OA__L_LOCAL;
+        any_turns = any_turns || !(hp->layers[i] & OA__L_NO_ROPE);
+        any_local = any_local || (hp->layers[i] & OA__L_LOCAL);
+    }
+    const oa__rope_params *r = &hp->rope;
+    const bool differs =
+        r->base_local != r->base || (a->local_unscaled && r->scaling != OA__ROPE_PLAIN);
+    hp->n_ropes = !any_turns ? 0 : any_local && differs ? 2 : 1;
+    return OA_OK;
+}
+
+/* Factors and caps, most of them 1 or none for most architectures. */
+static int read_factors(oa__keys *k, const oa__arch *a, oa__hparams *hp)
+{
+    static const char *const acts[OA__N_ACTS + 1] = {[OA__ACT_SILU] = "silu",
+                                                     [OA__ACT_GELU] = "gelu",
+                                                     [OA__ACT_GELU_TANH] = "gelu_tanh",
+                                                     [OA__ACT_RELU] = "relu"};
+    hp->act = a->act;
+    hp->parallel = a->parallel;
+    hp->embd_scale = a->scale_embd ? sqrtf((float)hp->d_model) : 1;
+    hp->residual_scale = 1;
+    hp->logit_scale = 1;
+    if (hp->n_heads > 0 && hp->d_head > 0) {
+        const bool wide = a->wide_layers != 0 && hp->n_layers == a->wide_layers;
+        const uint32_t d = wide ? hp->d_model / hp->n_heads : hp->d_head;
+        hp->score_scale = d > 0 ? 1.0f / sqrtf((float)d) : 1;
+    }
+    OA__TRY(oa__keys_name(k, "hidden_activation", acts, &hp->act));
+    OA__TRY(oa__keys_bool(k, "use_parallel_residual", &hp->parallel));
+    OA__TRY(oa__keys_f32(k, "attention.scale", 1e-6, 1e6, &hp->score_scale));
+    OA__TRY(oa__keys_f32(k, "embedding_scale", 1e-6, 1e6, &hp->embd_scale));
+    OA__TRY(oa__keys_f32(k, "residual_scale", 1e-6, 1e6, &hp->residual_scale));
+    OA__TRY(oa__keys_f32(k, "attn_logit_softcapping", 0, 1e6, &hp->score_cap));
+    OA__TRY(oa__keys_f32(k, "final_logit_softcapping", 0, 1e6, &hp->logit_cap));
+    double divisor = 1;
+    OA__TRY(oa__keys_f64(k, "logit_scale", 1e-6, 1e6, &divisor));
+    hp->logit_scale = (float)(1 / divisor);
+    return OA_OK;
+}
+
+static int read_norms(oa__keys *k, const oa__arch *a, oa__hparams *hp)
+{
+    return oa__keys_f32(
+        k, a->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+        1e-20, 1, &hp->norm_eps);
+}
+
+int oa__hparams_read(oa__hparams *hp, const oa__gguf *g, const char *name, size_t name_len)
+{
+    static const oa__arch unknown = {.name = ""};
+    *hp = (oa__hparams){0};
+    if (name_len > 64) return oa__err(OA_EFORMAT, "architecture name of %zu bytes", name_len);
+    const oa__arch *a = oa__arch_find(name, name_len);
+    if (a == NULL) a = &unknown;
+    oa__keys k = {.g = g, .arch = name, .arch_len = (int)name_len};
+    OA__TRY(oa__keys_u32(&k, "block_count", 1, MAX_LAYERS, &hp->n_layers));
+    OA__TRY(oa__keys_u32(&k, "context_length", 1, MAX_CONTEXT, &hp->n_ctx_train));
+    OA__TRY(oa__keys_u32(&k, "embedding_length", 1, MAX_WIDTH, &hp->d_model));
+    OA__TRY(oa__keys_u32(&k, "feed_forward_length", 1, MAX_WIDTH, &hp->d_ff));
+    OA__TRY(read_heads(&k, hp));
+    OA__TRY(oa__rope_read(&k, a, hp));
+    OA__TRY(read_layers(&k, a, hp));
+    OA__TRY(read_factors(&k, a, hp));
+    OA__TRY(read_norms(&k, a, hp));
     uint64_t n_experts = 0;
-    if (has(&r, "expert_count")) OA__TRY(oa__gguf_u64(g, r.key, &n_experts));
+    if (oa__keys_has(&k, "expert_count")) OA__TRY(oa__gguf_u64(g, k.key, &n_experts));
     if (n_experts > 0) {
-        return oa__err(OA_EUNSUPPORTED, "%s is %llu: mixtures of experts are not supported", r.key,
+        return oa__err(OA_EUNSUPPORTED, "%s is %llu: mixtures of experts are not supported", k.key,
                        (unsigned long long)n_experts);
     }
     return OA_OK;
 }
 
-int oa__hparams_check(const oa__hparams *hp, const char *arch)
+int oa__hparams_check(const oa__hparams *hp, const oa__arch *arch)
 {
     const struct {
         const char *key;
@@ -130,11 +143,12 @@ int oa__hparams_check(const oa__hparams *hp, const char *arch)
         {"embedding_length", hp->d_model == 0},
         {"feed_forward_length", hp->d_ff == 0},
         {"attention.head_count", hp->n_heads == 0},
-        {"attention.layer_norm_rms_epsilon", hp->norm_eps == 0},
+        {arch->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+         hp->norm_eps == 0},
     };
     for (size_t i = 0; i < OA__ARRAY_LEN(needed); i++) {
         if (needed[i].missing) {
-            return oa__err(OA_EFORMAT, "gguf key %s.%s is missing", arch, needed[i].key);
+            return oa__err(OA_EFORMAT, "gguf key %s.%s is missing", arch->name, needed[i].key);
         }
     }
     if (hp->d_head == 0) {
@@ -149,13 +163,7 @@ int oa__hparams_check(const oa__hparams *hp, const char *arch)
         return oa__err(OA_EUNSUPPORTED, "%u heads share %u key and value heads unevenly",
                        hp->n_heads, hp->n_heads_kv);
     }
-    if (hp->d_rot % 2 != 0 || hp->d_rot > hp->d_head) {
-        return oa__err(OA_EUNSUPPORTED,
-                       "%u dimensions of heads of width %u turn, want an even "
-                       "number up to the width",
-                       hp->d_rot, hp->d_head);
-    }
-    return OA_OK;
+    return arch->no_rope ? OA_OK : oa__rope_check(hp);
 }
 
 size_t oa__hparams_dim(const oa__hparams *hp, uint32_t dim)
@@ -167,12 +175,20 @@ size_t oa__hparams_dim(const oa__hparams *hp, uint32_t dim)
         return (size_t)hp->n_heads * hp->d_head;
     case OA__D_KV:
         return (size_t)hp->n_heads_kv * hp->d_head;
+    case OA__D_HEAD:
+        return hp->d_head;
+    case OA__D_HEADS:
+        return hp->n_heads;
+    case OA__D_HEADS_KV:
+        return hp->n_heads_kv;
     case OA__D_FF:
         return hp->d_ff;
     case OA__D_VOCAB:
         return hp->n_vocab;
+    case OA__D_CTX:
+        return hp->n_ctx_train;
     case OA__D_ROT_HALF:
-        return hp->d_rot / 2;
+        return hp->rope.d_rot / 2;
     default:
         return 1;
     }

@@ -96,6 +96,16 @@ uint32_t oa__model_n_ctx_train(const oa_model *m)
     return m->hp.n_ctx_train;
 }
 
+uint32_t oa__model_n_ctx_max(const oa_model *m)
+{
+    return m->tables[OA__R_POS].data != NULL ? (uint32_t)m->tables[OA__R_POS].n_rows : UINT32_MAX;
+}
+
+uint32_t oa__model_n_ctx_short(const oa_model *m)
+{
+    return m->hp.rope.scaling == OA__ROPE_LONG ? m->hp.rope.n_ctx_old : UINT32_MAX;
+}
+
 bool oa__model_has_weights(const oa_model *m)
 {
     return m->has_weights;

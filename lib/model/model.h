@@ -18,6 +18,11 @@ oa__mem *oa__model_mem(const oa_model *m);
 const oa__vocab *oa__model_vocab(const oa_model *m);
 uint32_t oa__model_n_vocab(const oa_model *m); /* width of the logits */
 uint32_t oa__model_n_ctx_train(const oa_model *m);
+/* Most positions that there are; UINT32_MAX where they turn and so never end. */
+uint32_t oa__model_n_ctx_max(const oa_model *m);
+/* Contexts longer than this turn by other numbers (longrope): keys of one kind are no good to the
+ * other. UINT32_MAX for models that know no such thing. */
+uint32_t oa__model_n_ctx_short(const oa_model *m);
 bool oa__model_has_weights(const oa_model *m);
 /* A number that tells models apart: FNV-1a over the file's header (metadata and tensor list) and
  * samples of the data. Saved sessions carry it. */
@@ -45,6 +50,7 @@ typedef struct oa__row {
     uint32_t pos;       /* position in its sequence */
     void *const *pages; /* the sequence's pages: position p is in pages[p / 32], slot p % 32 */
     float *logits;      /* (n_vocab) receives the logits after this token; NULL = not wanted */
+    bool rope_long;     /* the sequence may outgrow oa__model_n_ctx_short(): set in all its rows */
 } oa__row;
 
 /* Rows of a pass when nothing else decides: what estimates count with. */

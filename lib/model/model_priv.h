@@ -6,94 +6,88 @@
 #define OA_MODEL_MODEL_PRIV_H
 
 #include "file/file.h"
+#include "model/arch.h"
+#include "model/keys.h"
 #include "model/model.h"
 #include "tensor/tensor.h"
 
-/* --- architectures (arch.c) ----------------------------------------------------------------- */
-
-/* Matrices of the whole model, then of each layer. */
-enum oa__mat { OA__M_EMBD, OA__M_OUT, OA__N_MODEL_MATS };
-enum oa__layer_mat {
-    OA__M_Q,
-    OA__M_K,
-    OA__M_V,
-    OA__M_O,
-    OA__M_GATE,
-    OA__M_UP,
-    OA__M_DOWN,
-    OA__N_LAYER_MATS
-};
-/* Vectors of the whole model, then of each layer; kept as floats. */
-enum oa__vec { OA__V_OUT_NORM, OA__V_ROPE_FREQS, OA__N_MODEL_VECS };
-enum oa__layer_vec {
-    OA__V_ATTN_NORM,
-    OA__V_FFN_NORM,
-    OA__V_Q_BIAS,
-    OA__V_K_BIAS,
-    OA__V_V_BIAS,
-    OA__V_O_BIAS,
-    OA__V_GATE_BIAS,
-    OA__V_UP_BIAS,
-    OA__V_DOWN_BIAS,
-    OA__N_LAYER_VECS
-};
-
-/* Sizes that shapes are made of. */
-enum oa__dim { OA__D_ONE, OA__D_MODEL, OA__D_Q, OA__D_KV, OA__D_FF, OA__D_VOCAB, OA__D_ROT_HALF };
-
-enum oa__tensor_flags {
-    OA__T_OPTIONAL = 1,
-    OA__T_LAYER = 2,   /* one per layer: the name is prefixed with "blk.N." */
-    OA__T_VECTOR = 4,  /* slot is a vector's, n_out is its length */
-    OA__T_IN_PLACE = 8 /* rows are read where they lie in the file */
-};
-
-/* One tensor of an architecture: y (n_out) = W x (n_in). */
-typedef struct oa__tensor_spec {
-    const char *name;
-    uint8_t flags;
-    uint8_t slot;
-    uint8_t n_out, n_in; /* enum oa__dim */
-} oa__tensor_spec;
-
-/* A row of the table: what a new architecture has to say. */
-typedef struct oa__arch {
-    const char *name;
-    const oa__tensor_spec *tensors;
-    size_t n_tensors;
-    bool rope_neox; /* pairs (i, i + d/2), else (2i, 2i + 1) */
-} oa__arch;
-
-/* NULL when the decoder does not know it. */
-const oa__arch *oa__arch_find(const char *name, size_t len);
-/* OA_EUNSUPPORTED with the name and the list of those that are known. */
-int oa__arch_unknown(const char *name, size_t len);
-/* The pre-tokenizer of an architecture's files that name none, or NULL; also of architectures that
- * the decoder does not know, for their vocabularies. */
-const char *oa__arch_pattern(const char *name);
-
 /* --- hyper-parameters (hparams.c) ----------------------------------------------------------- */
 
+enum oa__rope_scaling {
+    OA__ROPE_PLAIN,
+    OA__ROPE_LINEAR,
+    OA__ROPE_DYNAMIC,
+    OA__ROPE_YARN,
+    OA__ROPE_LLAMA3,
+    OA__ROPE_LONG,
+    OA__N_ROPE_SCALINGS
+};
+
+typedef struct oa__rope_params {
+    uint32_t scaling; /* enum oa__rope_scaling */
+    uint32_t d_rot;   /* elements of a head that turn */
+    uint32_t n_ctx_old;
+    double base, base_local, factor, beta_fast, beta_slow;
+    float magnitude; /* of cosines and sines */
+} oa__rope_params;
+
+enum oa__layer_flags { OA__L_LOCAL = 1, OA__L_NO_ROPE = 2 };
+
 typedef struct oa__hparams {
-    uint32_t n_layers, d_model, d_ff, n_heads, n_heads_kv, d_head, d_rot, n_ctx_train, n_vocab;
+    uint32_t n_layers, d_model, d_ff, n_heads, n_heads_kv, d_head, n_ctx_train, n_vocab;
+    uint32_t act;    /* enum oa__act */
+    uint32_t window; /* keys that a local layer's token sees, itself included */
+    uint32_t n_ropes;
+    bool parallel;
     float norm_eps;
-    double rope_base;
-    float rope_factor; /* linear scaling; 1 = none */
+    float embd_scale, residual_scale, score_scale, logit_scale;
+    float score_cap, logit_cap; /* 0 = none */
+    oa__rope_params rope;
+    uint8_t layers[OA__KEYS_LAYERS]; /* (n_layers) enum oa__layer_flags */
 } oa__hparams;
 
-/* Read what is there; a value of the wrong type or out of range is an error, a missing one is 0.
- * n_vocab is not set. */
-int oa__hparams_read(oa__hparams *hp, const oa__gguf *g, const char *arch, size_t arch_len);
+/* Read what is there; a value of the wrong type or out of range is an error, a missing one is the
+ * architecture's default or 0. n_vocab is not set. */
+int oa__hparams_read(oa__hparams *hp, const oa__gguf *g, const char *name, size_t name_len);
 /* Demand everything that the decoder needs. */
-int oa__hparams_check(const oa__hparams *hp, const char *arch);
+int oa__hparams_check(const oa__hparams *hp, const oa__arch *arch);
 size_t oa__hparams_dim(const oa__hparams *hp, uint32_t dim);
 
 /* --- the model ------------------------------------------------------------------------------ */
 
-typedef struct oa__layer {
-    oa__weight mats[OA__N_LAYER_MATS];
-    float *vecs[OA__N_LAYER_VECS]; /* NULL = the model has none */
-} oa__layer;
+enum oa__rope_index { OA__ROPE_GLOBAL, OA__ROPE_LOCAL, OA__N_ROPES };
+
+/* How the pairs of a head turn (rope.c). */
+typedef struct oa__rope {
+    float *turn;      /* (d_rot / 2) per position */
+    float *turn_long; /* of long contexts; NULL = the same */
+    float magnitude;
+    bool dynamic;
+} oa__rope;
+
+typedef struct oa__layer oa__layer;
+
+/* The feed-forward half of a layer for the rows of a pass: out (+)= ffn(in). The last matrix's
+ * bias is left to the caller. May end with OA_ECANCELLED. */
+struct oa__work;
+typedef int (*oa__ffn_fn)(struct oa__work *w, const float *in, size_t in_stride, float *out,
+                          bool add);
+
+struct oa__layer {
+    oa__weight mats[OA__N_LAYER_MATS]; /* data NULL = the model has none */
+    float *vecs[OA__N_LAYER_VECS];     /* likewise */
+    uint32_t window;                   /* 0 = all keys are seen */
+    int rope;                          /* of the model's; -1 = does not turn */
+    oa__ffn_fn ffn;
+};
+
+/* Rows that are looked up. */
+typedef struct oa__table_rows {
+    uint32_t type;
+    size_t row_size, n_rows;
+    const uint8_t *data; /* in the file, or made */
+    void *made;          /* when the file's source makes them; may be NULL */
+} oa__table_rows;
 
 struct oa_model {
     _Atomic uint32_t n_refs;
@@ -120,13 +114,11 @@ struct oa_model {
     uint64_t n_params, weights_size;
     uint64_t reserved; /* bytes of mapped weights charged to mem */
     const oa__gguf_tensor *embd;
-    size_t embd_row_size;
-    const uint8_t *embd_rows; /* in the file, or embd_made */
-    void *embd_made;          /* when the file's source makes them; may be NULL */
-    oa__weight mats[OA__N_MODEL_MATS]; /* OA__M_EMBD stays empty: its rows are embd_rows */
+    oa__table_rows tables[OA__N_TABLES];
+    oa__weight mats[OA__N_MODEL_MATS];
     float *vecs[OA__N_MODEL_VECS];
     oa__layer *layers; /* (n_layers) */
-    float *inv_freq;   /* (d_rot / 2) turn of each pair per position */
+    oa__rope ropes[OA__N_ROPES];
 
     oa__lock shared_lock;
     void *shared;
@@ -148,9 +140,16 @@ void oa__weights_unload(oa_model *m);
 /* Vocabulary, special ids and template from the file's metadata (vocab.c). */
 int oa__model_read_vocab(oa_model *m);
 
-/* Turn of each pair of a head per position, and the cosines and sines of one position (rope.c). */
+/* Rotary positions (rope.c): keys, limits, tables, and the cosines and sines of one position. */
+int oa__rope_read(oa__keys *k, const oa__arch *arch, oa__hparams *hp);
+int oa__rope_check(const oa__hparams *hp);
 int oa__rope_init(oa_model *m);
-void oa__rope_cos_sin(const oa_model *m, uint32_t pos, float *cs); /* (d_rot / 2, 2) */
+void oa__rope_free(oa_model *m);
+void oa__rope_cos_sin(const oa_model *m, const oa__rope *rope, uint32_t pos, bool is_long,
+                      float *cs); /* (d_rot / 2, 2) */
+
+/* What each layer is, from the hyper-parameters and its weights (layers.c). */
+int oa__layers_init(oa_model *m);
 
 /* The file that a path or name stands for, appended to out (find.c). */
 int oa__model_resolve(const char *path, oa__str *out);

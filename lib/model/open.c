@@ -115,7 +115,7 @@ static int read_header(oa_model *m, uint32_t flags, bool header_only)
         if (m->arch == NULL) return oa__arch_unknown(arch, arch_len);
     }
     OA__TRY(oa__hparams_read(&m->hp, m->gguf, arch, arch_len));
-    if (!vocab_only) OA__TRY(oa__hparams_check(&m->hp, m->arch->name));
+    if (!vocab_only) OA__TRY(oa__hparams_check(&m->hp, m->arch));
     OA__TRY(oa__model_read_vocab(m));
     m->hp.n_vocab = (uint32_t)oa__vocab_size(m->vocab);
     OA__TRY(oa__model_count(m));
@@ -132,6 +132,7 @@ static int load_weights(oa_model *m, const oa_model_opts *opts)
     oa__progress progress = {.fn = opts->progress_fn, .user = opts->progress_user};
     OA__TRY(oa__weights_load(m, &progress));
     OA__TRY(oa__rope_init(m));
+    OA__TRY(oa__layers_init(m));
     m->has_weights = true;
     return OA_OK;
 }

@@ -9,17 +9,31 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a walk over all tensors of a model does to one of them; t is NULL for an optional tensor
- * that is not there. */
-typedef int (*visit_fn)(oa_model *m, const oa__tensor_spec *spec, uint32_t layer,
-                        const oa__gguf_tensor *t, void *arg);
+/* A tensor of the file, and the specs that are its parts, or the one that is all of it. */
+typedef struct found {
+    const oa__gguf_tensor *t; /* NULL = optional, and not there */
+    const oa__tensor_spec *specs;
+    size_t n_specs;
+    uint32_t layer;
+} found;
 
-static int check_shape(const oa_model *m, const oa__tensor_spec *spec, const oa__gguf_tensor *t)
+/* What a walk over all tensors of a model does to one of them. */
+typedef int (*visit_fn)(oa_model *m, const found *f, void *arg);
+
+static size_t rows_of(const oa_model *m, const oa__tensor_spec *spec)
 {
-    const uint64_t n_out = oa__hparams_dim(&m->hp, spec->n_out);
-    const uint64_t n_in = oa__hparams_dim(&m->hp, spec->n_in);
-    const bool vector = (spec->flags & OA__T_VECTOR) != 0;
-    const uint64_t want0 = vector ? n_out : n_in, want1 = vector ? 1 : n_out;
+    return oa__hparams_dim(&m->hp, spec->n_out);
+}
+
+static int check_shape(const oa_model *m, const found *f)
+{
+    const oa__gguf_tensor *t = f->t;
+    const bool vector = (f->specs->flags & OA__T_VECTOR) != 0;
+    uint64_t n_out = 0;
+    for (size_t i = 0; i < f->n_specs; i++)
+        n_out += rows_of(m, &f->specs[i]);
+    const uint64_t n_in = oa__hparams_dim(&m->hp, f->specs->n_in);
+    const uint64_t want0 = vector ? n_out : n_in, want1 = vector ? n_in : n_out;
     if (t->dims[0] == want0 && t->dims[1] == want1 && t->dims[2] == 1 && t->dims[3] == 1) {
         return OA_OK;
     }
@@ -29,7 +43,7 @@ static int check_shape(const oa_model *m, const oa__tensor_spec *spec, const oa_
         at += snprintf(got + at, sizeof got - (size_t)at, i ? " x %llu" : "%llu",
                        (unsigned long long)t->dims[i]);
     }
-    if (vector) {
+    if (vector && want1 == 1) {
         return oa__err(OA_EFORMAT, "tensor %s: %s, want %llu", t->name, got,
                        (unsigned long long)want0);
     }
@@ -37,40 +51,52 @@ static int check_shape(const oa_model *m, const oa__tensor_spec *spec, const oa_
                    (unsigned long long)want0, (unsigned long long)want1);
 }
 
-static int visit(oa_model *m, const oa__tensor_spec *spec, uint32_t layer, visit_fn fn, void *arg)
+static bool optional(const oa_model *m, const oa__tensor_spec *spec)
+{
+    return (spec->flags & OA__T_OPTIONAL) || ((spec->flags & OA__T_SEQUENTIAL) && m->hp.parallel);
+}
+
+static int visit(oa_model *m, found *f, visit_fn fn, void *arg)
 {
     char name[96];
-    if (spec->flags & OA__T_LAYER) {
-        snprintf(name, sizeof name, "blk.%u.%s", layer, spec->name);
+    if (f->specs->flags & OA__T_LAYER) {
+        snprintf(name, sizeof name, "blk.%u.%s", f->layer, f->specs->name);
     } else {
-        snprintf(name, sizeof name, "%s", spec->name);
+        snprintf(name, sizeof name, "%s", f->specs->name);
     }
-    const oa__gguf_tensor *t = oa__gguf_tensor_find(m->gguf, name);
-    if (t == NULL && !(spec->flags & OA__T_OPTIONAL)) {
+    f->t = oa__gguf_tensor_find(m->gguf, name);
+    if (f->t == NULL && !optional(m, f->specs)) {
         return oa__err(OA_EFORMAT, "tensor %s is missing", name);
     }
-    if (t != NULL) OA__TRY(check_shape(m, spec, t));
-    return fn(m, spec, layer, t, arg);
+    if (f->t != NULL) OA__TRY(check_shape(m, f));
+    return fn(m, f, arg);
+}
+
+/* The tensors of one layer, or those of no layer. */
+static int walk_some(oa_model *m, bool of_layer, uint32_t layer, visit_fn fn, void *arg)
+{
+    const oa__tensor_spec *specs = m->arch->tensors;
+    const size_t n = m->arch->n_tensors;
+    for (size_t i = 0, next; i < n; i = next) {
+        for (next = i + 1; next < n && strcmp(specs[next].name, specs[i].name) == 0; next++) {
+        }
+        found f = {.specs = &specs[i], .n_specs = next - i, .layer = layer};
+        if (((specs[i].flags & OA__T_LAYER) != 0) == of_layer) OA__TRY(visit(m, &f, fn, arg));
+    }
+    return OA_OK;
 }
 
 static int walk(oa_model *m, visit_fn fn, void *arg)
 {
-    for (size_t i = 0; i < m->arch->n_tensors; i++) {
-        const oa__tensor_spec *spec = &m->arch->tensors[i];
-        if (!(spec->flags & OA__T_LAYER)) OA__TRY(visit(m, spec, 0, fn, arg));
-    }
-    for (uint32_t layer = 0; layer < m->hp.n_layers; layer++) {
-        for (size_t i = 0; i < m->arch->n_tensors; i++) {
-            const oa__tensor_spec *spec = &m->arch->tensors[i];
-            if (spec->flags & OA__T_LAYER) OA__TRY(visit(m, spec, layer, fn, arg));
-        }
-    }
+    OA__TRY(walk_some(m, false, 0, fn, arg));
+    for (uint32_t layer = 0; layer < m->hp.n_layers; layer++)
+        OA__TRY(walk_some(m, true, layer, fn, arg));
     return OA_OK;
 }
 
 static bool is_output(const oa__tensor_spec *spec)
 {
-    return !(spec->flags & (OA__T_LAYER | OA__T_VECTOR)) && spec->slot == OA__M_OUT;
+    return !(spec->flags & (OA__T_LAYER | OA__T_VECTOR | OA__T_ROWS)) && spec->slot == OA__M_OUT;
 }
 
 /* --- planning ------------------------------------------------------------------------------- */
@@ -82,39 +108,55 @@ typedef struct plan {
 } plan;
 
 /* Bytes that a matrix takes: a layout of its own, or the file's rows. */
-static int plan_matrix(oa_model *m, plan *p, const oa__gguf_tensor *t)
+static int plan_matrix(oa_model *m, plan *p, const oa__gguf_tensor *t, size_t n_rows)
 {
-    size_t size;
-    OA__TRY(oa__weight_size(t->type, (size_t)t->dims[1], (size_t)t->dims[0], &size));
-    m->weights_size += size > 0 ? size : t->size;
-    if (size == 0 && t->data != NULL) p->in_place += t->size;
+    size_t size, row_size;
+    OA__TRY(oa__weight_size(t->type, n_rows, (size_t)t->dims[0], &size));
+    OA__TRY(oa__type_row_size(t->type, t->dims[0], &row_size));
+    m->weights_size += size > 0 ? size : n_rows * row_size;
+    if (size == 0 && t->data != NULL) p->in_place += n_rows * row_size;
     return OA_OK;
 }
 
-static int plan_tensor(oa_model *m, const oa__tensor_spec *spec, uint32_t layer,
-                       const oa__gguf_tensor *t, void *arg)
+static int plan_rows(oa_model *m, const oa__tensor_spec *spec, const oa__gguf_tensor *t)
+{
+    oa__table_rows *r = &m->tables[spec->slot];
+    r->type = t->type;
+    r->n_rows = (size_t)t->dims[1];
+    if (spec->slot == OA__R_EMBD) m->embd = t;
+    return oa__type_row_size(t->type, t->dims[0], &r->row_size);
+}
+
+static int plan_tensor(oa_model *m, const found *f, void *arg)
 {
     plan *p = arg;
+    const oa__gguf_tensor *t = f->t;
     if (t == NULL) {
-        if (is_output(spec)) {
+        if (is_output(f->specs)) {
             m->tied = true;
-            OA__TRY(plan_matrix(m, p, m->embd));
+            OA__TRY(plan_matrix(m, p, m->embd, (size_t)m->embd->dims[1]));
         }
         return OA_OK;
     }
     p->used[t - oa__gguf_tensor_at(m->gguf, 0)] = true;
     const uint64_t n = t->dims[0] * t->dims[1];
     m->n_params += n;
-    if (spec->flags & OA__T_VECTOR) {
+    if (f->specs->flags & OA__T_VECTOR) {
         m->weights_size += n * sizeof(float);
         return OA_OK;
     }
     if (t->type < OA__ARRAY_LEN(p->n_by_type)) p->n_by_type[t->type] += n;
-    if (spec->flags & OA__T_IN_PLACE) {
-        m->embd = t;
-        return oa__type_row_size(t->type, t->dims[0], &m->embd_row_size);
+    if (f->specs->flags & OA__T_ROWS) {
+        OA__TRY(plan_rows(m, f->specs, t));
+        /* When tied, the rows that are looked up are few; the packed output is what counts. */
+        if (f->specs->slot == OA__R_EMBD) return OA_OK;
+        m->weights_size += t->size;
+        if (t->data != NULL) p->in_place += t->size;
+        return OA_OK;
     }
-    return plan_matrix(m, p, t);
+    for (size_t i = 0; i < f->n_specs; i++)
+        OA__TRY(plan_matrix(m, p, t, rows_of(m, &f->specs[i])));
+    return OA_OK;
 }
 
 /* Names that files carry although nothing is computed from them. */
@@ -147,11 +189,9 @@ int oa__weights_plan(oa_model *m)
     if (rc == OA_OK) rc = refuse_strangers(m, p.used);
     oa__free(&m->mem, p.used);
     OA__TRY(rc);
-    /* When tied, the rows that are looked up are few; the packed output is what counts. */
-    if (!m->tied) {
-        m->weights_size += m->embd->size;
-        if (m->embd->data != NULL) p.in_place += m->embd->size;
-    }
+    const bool made = m->embd->data == NULL && m->embd->there;
+    if (!m->tied || made) m->weights_size += m->embd->size;
+    if (!m->tied && m->embd->data != NULL) p.in_place += m->embd->size;
     m->reserved = oa__gguf_is_mapped(m->gguf) ? p.in_place : 0;
     uint32_t most = 0;
     for (uint32_t i = 1; i < OA__ARRAY_LEN(p.n_by_type); i++) {
@@ -172,7 +212,7 @@ typedef struct loading {
 static int get_bytes(oa_model *m, const oa__gguf_tensor *t, const void **data, void **made)
 {
     *made = NULL;
-    *data = t == m->embd && m->embd_made != NULL ? m->embd_made : t->data;
+    *data = t == m->embd && m->tables[OA__R_EMBD].made ? m->tables[OA__R_EMBD].made : t->data;
     if (*data != NULL) return OA_OK;
     *made = oa__alloc(&m->mem, t->size);
     if (*made == NULL) return OA_ENOMEM;
@@ -180,34 +220,66 @@ static int get_bytes(oa_model *m, const oa__gguf_tensor *t, const void **data, v
     return oa__gguf_tensor_load(m->gguf, t, *made);
 }
 
-static int load_vector(oa_model *m, float **out, const oa__gguf_tensor *t)
+/* The n elements from `first` on, as floats. */
+static int load_vector(oa_model *m, float **out, const oa__gguf_tensor *t, const void *data,
+                       size_t first, size_t n)
 {
-    const size_t n = (size_t)t->dims[0];
+    const oa__type_info *type = oa__type_get(t->type);
+    if (first % type->block_len != 0 || n % type->block_len != 0) {
+        return oa__err(OA_EUNSUPPORTED, "tensor %s: a vector's part of %zu in blocks of %u",
+                       t->name, n, type->block_len);
+    }
+    *out = oa__alloc_array(&m->mem, n, sizeof **out);
+    if (*out == NULL) return OA_ENOMEM;
+    oa__row_dequant(t->type, (const uint8_t *)data + first / type->block_len * type->block_size,
+                    *out, n);
+    return OA_OK;
+}
+
+static int load_vectors(oa_model *m, const found *f)
+{
     const void *data;
     void *made;
     int rc;
-    OA__TRY_GOTO(get_bytes(m, t, &data, &made));
-    *out = oa__alloc_array(&m->mem, n, sizeof **out);
-    if (*out != NULL) oa__row_dequant(t->type, data, *out, n);
-    rc = *out != NULL ? OA_OK : OA_ENOMEM;
+    size_t first = 0;
+    float **vecs = f->specs->flags & OA__T_LAYER ? m->layers[f->layer].vecs : m->vecs;
+    OA__TRY_GOTO(get_bytes(m, f->t, &data, &made));
+    for (size_t i = 0; i < f->n_specs; i++) {
+        const size_t n = rows_of(m, &f->specs[i]) * oa__hparams_dim(&m->hp, f->specs[i].n_in);
+        OA__TRY_GOTO(load_vector(m, &vecs[f->specs[i].slot], f->t, data, first, n));
+        first += n;
+    }
 fail:
     oa__free(&m->mem, made);
     return rc;
 }
 
-static int load_matrix(oa_model *m, oa__weight *w, const oa__gguf_tensor *t, loading *l)
+/* The rows of one or several matrices that lie in one tensor. Bytes that were made are kept by the
+ * first matrix that has no layout of its own: it is those bytes. All parts are of one type, so
+ * either all have one or none. */
+static int load_matrices(oa_model *m, const found *f, oa__weight *mats, loading *l)
 {
+    const oa__gguf_tensor *t = f->t;
     const void *data;
     void *made;
     int rc;
+    size_t row_size, first = 0;
+    oa__weight *keeper = NULL;
     OA__TRY_GOTO(get_bytes(m, t, &data, &made));
-    OA__TRY_GOTO(oa__weight_load(w, &m->mem, m->pool, t->type, (size_t)t->dims[1],
-                                 (size_t)t->dims[0], data, l->progress, l->done));
+    OA__TRY_GOTO(oa__type_row_size(t->type, t->dims[0], &row_size));
+    for (size_t i = 0; i < f->n_specs; i++) {
+        oa__weight *w = &mats[f->specs[i].slot];
+        const size_t n_rows = rows_of(m, &f->specs[i]);
+        OA__TRY_GOTO(oa__weight_load(w, &m->mem, m->pool, t->type, n_rows, (size_t)t->dims[0],
+                                     (const uint8_t *)data + first * row_size, l->progress,
+                                     l->done + (uint64_t)first * row_size));
+        first += n_rows;
+        if (w->owned == NULL) keeper = keeper != NULL ? keeper : w;
+    }
     l->done += t->size;
-    if (w->owned != NULL || made != NULL) oa__gguf_tensor_drop(m->gguf, t);
-    /* Without a layout of its own the weight is the rows that were made. */
-    if (w->owned == NULL) {
-        w->owned = made;
+    if (keeper == NULL || made != NULL) oa__gguf_tensor_drop(m->gguf, t);
+    if (keeper != NULL) {
+        keeper->owned = made;
         return OA_OK;
     }
 fail:
@@ -216,32 +288,33 @@ fail:
 }
 
 /* Rows that are looked up one by one. */
-static int load_rows(oa_model *m, const oa__gguf_tensor *t)
+static int load_rows(oa_model *m, const found *f)
 {
+    oa__table_rows *r = &m->tables[f->specs->slot];
     const void *data;
-    OA__TRY(get_bytes(m, t, &data, &m->embd_made));
-    m->embd_rows = data;
-    return OA_OK;
+    const int rc = get_bytes(m, f->t, &data, &r->made);
+    r->data = data;
+    return rc;
 }
 
-static int load_tensor(oa_model *m, const oa__tensor_spec *spec, uint32_t layer,
-                       const oa__gguf_tensor *t, void *arg)
+static int load_tensor(oa_model *m, const found *f, void *arg)
 {
     loading *l = arg;
     OA__TRY(oa__progress_poll(l->progress, l->done));
-    if (t == NULL && is_output(spec)) {
-        return load_matrix(m, &m->mats[OA__M_OUT], m->embd, l);
+    if (f->t == NULL) {
+        if (!is_output(f->specs)) return OA_OK;
+        found tied = *f;
+        tied.t = m->embd;
+        return load_matrices(m, &tied, m->mats, l);
     }
-    if (t == NULL) return OA_OK;
-    if (spec->flags & OA__T_IN_PLACE) return load_rows(m, t);
-    const bool of_layer = (spec->flags & OA__T_LAYER) != 0;
-    if (spec->flags & OA__T_VECTOR) {
-        l->done += t->size;
-        return load_vector(m, of_layer ? &m->layers[layer].vecs[spec->slot] : &m->vecs[spec->slot],
-                           t);
+    if (f->specs->flags & OA__T_ROWS) return load_rows(m, f);
+    if (f->specs->flags & OA__T_VECTOR) {
+        OA__TRY(load_vectors(m, f));
+        l->done += f->t->size;
+        return OA_OK;
     }
-    return load_matrix(m, of_layer ? &m->layers[layer].mats[spec->slot] : &m->mats[spec->slot], t,
-                       l);
+    return load_matrices(m, f, f->specs->flags & OA__T_LAYER ? m->layers[f->layer].mats : m->mats,
+                         l);
 }
 
 int oa__weights_load(oa_model *m, oa__progress *progress)
@@ -277,7 +350,8 @@ void oa__weights_unload(oa_model *m)
         oa__weight_unload(&m->mats[k], &m->mem);
     for (size_t k = 0; k < OA__N_MODEL_VECS; k++)
         oa__free(&m->mem, m->vecs[k]);
-    oa__free(&m->mem, m->embd_made);
-    oa__free(&m->mem, m->inv_freq);
+    for (size_t k = 0; k < OA__N_TABLES; k++)
+        oa__free(&m->mem, m->tables[k].made);
+    oa__rope_free(m);
     oa__mem_release(&m->mem, m->reserved);
 }

@@ -2,7 +2,6 @@
 /* Scratch memory of forward passes: one block, carved up. Also the layout of cache pages. */
 #include "model/work.h"
 
-#include <math.h>
 #include <string.h>
 
 /* --- pages ---------------------------------------------------------------------------------- */
@@ -78,7 +77,9 @@ static int carve(oa__work *w, carver *c)
     w->tiles = take(c, n, sizeof *w->tiles);
     w->x = take(c, n * hp->d_model, sizeof(float));
     w->h = take(c, n * w->h_stride, sizeof(float));
-    w->cs = take(c, n * hp->d_rot, sizeof(float));
+    w->h2 = take(c, w->has_h2 ? n * hp->d_model : 0, sizeof(float));
+    w->y = take(c, w->has_y ? n * hp->d_model : 0, sizeof(float));
+    w->cs = take(c, n * w->cs_stride, sizeof(float));
     /* The feed-forward layer begins when the attention's inputs are used up. */
     carver ffn = *c;
     w->q = take(c, n * w->d_q, sizeof(float));
@@ -109,7 +110,9 @@ static void set_sizes(oa__work *w, const oa_model *m, size_t n_rows, size_t n_lo
     w->d_kv = oa__hparams_dim(hp, OA__D_KV);
     w->h_stride = max_size(hp->d_model, w->d_q);
     w->group = hp->n_heads / hp->n_heads_kv;
-    w->q_scale = 1.0f / sqrtf((float)hp->d_head);
+    w->cs_stride = (size_t)hp->n_ropes * hp->rope.d_rot;
+    w->has_h2 = hp->parallel;
+    w->has_y = m->arch->norm_after || hp->residual_scale != 1;
     w->attn_size = oa__attention_scratch(m);
 }
 

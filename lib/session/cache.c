@@ -4,7 +4,7 @@
  *
  * A node stands for one page and is named by the OA__PAGE_LEN ids in it and by the node before
  * it, so the way from the root to a node spells a beginning of a sequence. One tree serves every
- * element type: nodes of the first level of different types never compare equal, and neither do
+ * kind of page: nodes of the first level of different kinds never compare equal, and neither do
  * their children.
  *
  *      root ── [ids 0..31] ── [ids 32..63] ── ...
@@ -31,8 +31,8 @@ struct oa__node {
     oa__node *newer, *older; /* in the idle list */
     void *page;
     uint64_t hash;
+    uint64_t kind;
     uint32_t n_users;
-    uint32_t kv_type;
     int32_t ids[OA__PAGE_LEN];
 };
 
@@ -86,7 +86,7 @@ static void list_add(oa__cache *c, oa__node *node)
     c->newest = node;
     if (!c->oldest) c->oldest = node;
     c->n_idle++;
-    c->idle_size += c->page_size[node->kv_type];
+    c->idle_size += c->page_size[OA__KIND_TYPE(node->kind)];
 }
 
 static void list_remove(oa__cache *c, oa__node *node)
@@ -101,7 +101,7 @@ static void list_remove(oa__cache *c, oa__node *node)
         c->oldest = node->newer;
     node->newer = node->older = NULL;
     c->n_idle--;
-    c->idle_size -= c->page_size[node->kv_type];
+    c->idle_size -= c->page_size[OA__KIND_TYPE(node->kind)];
 }
 
 static void use(oa__cache *c, oa__node *node)
@@ -114,19 +114,19 @@ static void unuse(oa__cache *c, oa__node *node)
     if (--node->n_users == 0) list_add(c, node);
 }
 
-static uint64_t hash_of(const oa__cache *c, const oa__node *parent, uint32_t kv_type,
+static uint64_t hash_of(const oa__cache *c, const oa__node *parent, uint64_t kind,
                         const int32_t *ids)
 {
-    const uint64_t seed = parent ? parent->hash : c->seed + kv_type;
+    const uint64_t seed = parent ? parent->hash : c->seed + kind;
     return oa__fnv1a(seed, ids, OA__PAGE_LEN * sizeof *ids);
 }
 
-static oa__node *find(const oa__cache *c, const oa__node *parent, uint32_t kv_type,
-                      const int32_t *ids, uint64_t hash)
+static oa__node *find(const oa__cache *c, const oa__node *parent, uint64_t kind, const int32_t *ids,
+                      uint64_t hash)
 {
     oa__node *node = c->buckets[hash & (c->n_buckets - 1)];
     for (; node; node = node->chain) {
-        if (node->hash == hash && node->parent == parent && node->kv_type == kv_type &&
+        if (node->hash == hash && node->parent == parent && node->kind == kind &&
             memcmp(node->ids, ids, sizeof node->ids) == 0) {
             return node;
         }
@@ -175,11 +175,11 @@ static void shrink(oa__cache *c)
     }
 }
 
-oa__node *oa__cache_take(oa__cache *c, oa__node *parent, uint32_t kv_type, const int32_t *ids,
+oa__node *oa__cache_take(oa__cache *c, oa__node *parent, uint64_t kind, const int32_t *ids,
                          void **page)
 {
     oa__lock_take(&c->lock);
-    oa__node *node = find(c, parent, kv_type, ids, hash_of(c, parent, kv_type, ids));
+    oa__node *node = find(c, parent, kind, ids, hash_of(c, parent, kind, ids));
     if (node) {
         use(c, node);
         oa__page_ref(node->page);
@@ -189,12 +189,12 @@ oa__node *oa__cache_take(oa__cache *c, oa__node *parent, uint32_t kv_type, const
     return node;
 }
 
-oa__node *oa__cache_leave(oa__cache *c, oa__node *parent, uint32_t kv_type, const int32_t *ids,
+oa__node *oa__cache_leave(oa__cache *c, oa__node *parent, uint64_t kind, const int32_t *ids,
                           void **page)
 {
     oa__lock_take(&c->lock);
-    const uint64_t hash = hash_of(c, parent, kv_type, ids);
-    oa__node *node = find(c, parent, kv_type, ids, hash);
+    const uint64_t hash = hash_of(c, parent, kind, ids);
+    oa__node *node = find(c, parent, kind, ids, hash);
     if (node) {
         use(c, node);
         if (node->page != *page) {
@@ -208,7 +208,7 @@ oa__node *oa__cache_leave(oa__cache *c, oa__node *parent, uint32_t kv_type, cons
             widen(c);
             node->parent = parent;
             node->hash = hash;
-            node->kv_type = kv_type;
+            node->kind = kind;
             node->n_users = 1;
             memcpy(node->ids, ids, sizeof node->ids);
             node->page = *page;

@@ -28,7 +28,7 @@ static int adopt(oa_session *s, size_t end, size_t *next)
         void *page;
         const size_t i = s->n_nodes;
         oa__node *node =
-            oa__cache_take(cache, s->node, s->kv_type, s->ids + i * OA__PAGE_LEN, &page);
+            oa__cache_take(cache, s->node, oa__session_kind(s), s->ids + i * OA__PAGE_LEN, &page);
         if (!node) break;
         if (i < s->n_pages) {
             oa__page_drop(s->mem, s->pages[i]);
@@ -49,7 +49,7 @@ static void leave(oa_session *s, size_t end)
 {
     while ((s->n_nodes + 1) * OA__PAGE_LEN <= end) {
         const size_t i = s->n_nodes;
-        oa__node *node = oa__cache_leave(s->shared->cache, s->node, s->kv_type,
+        oa__node *node = oa__cache_leave(s->shared->cache, s->node, oa__session_kind(s),
                                          s->ids + i * OA__PAGE_LEN, &s->pages[i]);
         if (!node) return;
         s->node = node;
@@ -207,6 +207,7 @@ static size_t gather(oa__job *jobs, size_t n_jobs, oa__row *rows, size_t n_max, 
             row->id = s->ids[pos];
             row->pos = (uint32_t)pos;
             row->pages = s->pages;
+            row->rope_long = s->rope_long;
             row->logits = NULL;
             if (pos + 1 == job->total) {
                 row->logits = s->logits;

@@ -12,7 +12,7 @@
  *       40     8  page_size
  *       48     4  n_vocab
  *       52     4  has_logits: 1 when logits follow
- *       56     4  0
+ *       56     4  rope_long: 1 when the context was longer than oa__model_n_ctx_short()
  *       60     4  CRC-32C of the 60 bytes before
  *       64        ids (n) int32
  *                 pages (ceil(n_done / 32)) of page_size bytes; what is past n_done is zero
@@ -33,7 +33,7 @@
 enum { VERSION = 1, HEADER_SIZE = 64, SUM_SIZE = 4 };
 
 typedef struct header {
-    uint32_t kv_type, n_vocab, has_logits;
+    uint32_t kv_type, n_vocab, has_logits, rope_long;
     uint64_t fingerprint, n, n_done, page_size;
 } header;
 
@@ -104,6 +104,7 @@ static int put_all(saver *sv, const oa_session *s)
     put64(head + 40, page_size);
     put32(head + 48, (uint32_t)n_vocab);
     put32(head + 52, has_logits);
+    put32(head + 56, s->rope_long);
     put32(head + 60, oa__crc32c(0, head, 60));
     OA__TRY(put(sv, head, sizeof head));
 
@@ -168,8 +169,9 @@ static int read_header(header *h, const oa__map *map)
     h->page_size = get64(p + 40);
     h->n_vocab = get32(p + 48);
     h->has_logits = get32(p + 52);
-    if (h->kv_type >= OA__N_KV_TYPES || h->has_logits > 1 || get32(p + 56) != 0 ||
-        h->n_done > h->n || h->n > OA__N_CTX_LIMIT || (h->has_logits && h->n_done != h->n) ||
+    h->rope_long = get32(p + 56);
+    if (h->kv_type >= OA__N_KV_TYPES || h->has_logits > 1 || h->rope_long > 1 || h->n_done > h->n ||
+        h->n > OA__N_CTX_LIMIT || (h->has_logits && h->n_done != h->n) ||
         (h->has_logits && h->n == 0)) {
         return oa__err(OA_EFORMAT, "saved session: the header contradicts itself");
     }
@@ -177,9 +179,11 @@ static int read_header(header *h, const oa__map *map)
 }
 
 /* The header is one that this model could have written, and the file is as long as it says. */
-static int check_header(const header *h, const oa__map *map, const oa_model *model,
-                        const oa__shared *sh, uint32_t n_ctx)
+static int check_header(const header *h, const oa__map *map, const oa_session *s)
 {
+    const oa_model *model = s->model;
+    const oa__shared *sh = s->shared;
+    const uint32_t n_ctx = s->n_ctx;
     if (h->fingerprint != oa__model_fingerprint(model) ||
         h->page_size != sh->page_size[h->kv_type] || h->n_vocab != oa__model_n_vocab(model)) {
         return oa__err(OA_EUNSUPPORTED, "saved session belongs to another model");
@@ -192,6 +196,11 @@ static int check_header(const header *h, const oa__map *map, const oa_model *mod
         size != map->size) {
         return oa__err(OA_EFORMAT, "saved session: %zu bytes, its header wants %s", map->size,
                        size < map->size ? "fewer" : "more");
+    }
+    if (h->rope_long != s->rope_long) {
+        return oa__err(
+            OA_EUNSUPPORTED, "saved session is of a context of %s than %lu tokens, this one is not",
+            h->rope_long ? "more" : "no more", (unsigned long)oa__model_n_ctx_short(model));
     }
     if (h->n > n_ctx) {
         return oa__err(OA_EFULL, "saved session has %llu tokens, the context holds %lu",
@@ -242,7 +251,7 @@ int oa_session_open_saved(oa_session **out, oa_model *model, const char *path,
     int rc = oa__map_open(&map, s->mem, path, false);
     if (rc < 0) goto fail_unmapped;
     OA__TRY_GOTO(read_header(&h, &map));
-    OA__TRY_GOTO(check_header(&h, &map, model, s->shared, s->n_ctx));
+    OA__TRY_GOTO(check_header(&h, &map, s));
     const uint8_t *body = map.data + HEADER_SIZE;
     const size_t body_size = map.size - HEADER_SIZE - SUM_SIZE;
     if (get32(body + body_size) != oa__crc32c(0, body, body_size)) {

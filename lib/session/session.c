@@ -59,6 +59,11 @@ int oa__session_reserve(oa_session *s, size_t n)
     return oa__shared_grow(s->shared, (void **)&s->ids, &s->ids_cap, n, sizeof *s->ids);
 }
 
+uint64_t oa__session_kind(const oa_session *s)
+{
+    return s->kv_type | (s->rope_long ? OA__KIND_ROPE_LONG : 0);
+}
+
 void oa__session_trim_pages(oa_session *s, size_t n)
 {
     const size_t n_full = n / OA__PAGE_LEN;
@@ -99,6 +104,10 @@ int oa_session_new(oa_session **out, oa_model *model, const oa_session_opts *opt
     if (!oa__model_has_weights(model)) {
         return oa__err(OA_EINVAL, "model was opened for its vocabulary only; it can't run");
     }
+    if (o.n_ctx > oa__model_n_ctx_max(model)) {
+        return oa__err(OA_EINVAL, "context of %lu tokens, the model has %lu positions",
+                       (unsigned long)o.n_ctx, (unsigned long)oa__model_n_ctx_max(model));
+    }
     oa__shared *shared;
     OA__TRY(oa__shared_get(&shared, model));
     oa__mem *mem = oa__model_mem(model);
@@ -111,6 +120,7 @@ int oa_session_new(oa_session **out, oa_model *model, const oa_session_opts *opt
     s->kv_type = o.kv_type;
     s->n_ctx = o.n_ctx ? o.n_ctx : oa__model_n_ctx_train(model);
     if (s->n_ctx > OA__N_CTX_LIMIT) s->n_ctx = OA__N_CTX_LIMIT;
+    s->rope_long = s->n_ctx > oa__model_n_ctx_short(model);
     s->n_batch = o.n_batch < OA__N_BATCH_LIMIT ? o.n_batch : OA__N_BATCH_LIMIT;
     s->progress_fn = o.progress_fn;
     s->progress_user = o.progress_user;

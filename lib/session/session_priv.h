@@ -44,18 +44,23 @@ bool oa__page_is_shared(const void *page);
 
 /* --- the tree of shared pages (cache.c) ------------------------------------------------------- */
 
+/* What besides the ids before it decides what is in a page: the element type in the low byte, above
+ * it bits that the tree only compares. */
+#define OA__KIND_TYPE(kind) ((kind)&0xff)
+#define OA__KIND_ROPE_LONG ((uint64_t)1 << 8)
+
 int oa__cache_new(oa__cache **out, oa__mem *mem, const size_t page_size[OA__N_KV_TYPES],
                   uint64_t idle_max);
 void oa__cache_free(oa__cache *c);
 
 /* The page that follows `parent` (NULL = the beginning) with these OA__PAGE_LEN ids, or NULL. The
  * caller becomes a user of the node and a holder of its page, which goes to *page. */
-oa__node *oa__cache_take(oa__cache *c, oa__node *parent, uint32_t kv_type, const int32_t *ids,
+oa__node *oa__cache_take(oa__cache *c, oa__node *parent, uint64_t kind, const int32_t *ids,
                          void **page);
 /* Leave a full page behind `parent`. When the tree has one of these ids already, *page becomes
  * that one and the caller's is dropped. The caller becomes a user of the node. NULL when memory is
  * short; *page is then unchanged. */
-oa__node *oa__cache_leave(oa__cache *c, oa__node *parent, uint32_t kv_type, const int32_t *ids,
+oa__node *oa__cache_leave(oa__cache *c, oa__node *parent, uint64_t kind, const int32_t *ids,
                           void **page);
 /* One more user of a node and of all before it. */
 void oa__cache_ref(oa__cache *c, oa__node *node);
@@ -106,6 +111,7 @@ struct oa_session {
     oa__shared *shared;
     oa__mem *mem;
     uint32_t flags, n_ctx, kv_type, n_batch;
+    bool rope_long; /* of n_ctx; see oa__model_n_ctx_short() */
     oa_progress_fn progress_fn;
     void *progress_user;
 
@@ -123,6 +129,7 @@ struct oa_session {
     const void *mark; /* of the oa_session_step_many() call that is being prepared */
 };
 
+uint64_t oa__session_kind(const oa_session *s);
 /* Begin and end a call that changes the session: NULL is OA_EINVAL, a call from inside one of its
  * own callbacks OA_EBUSY. */
 int oa__session_enter(oa_session *s);

@@ -94,8 +94,10 @@ static uint64_t run_alone(const oa_model *m, uint32_t kv_type, size_t n_rows)
     for (size_t at = 0; at < N_IDS; at += n_rows) {
         const size_t n = N_IDS - at < n_rows ? N_IDS - at : n_rows;
         for (size_t i = 0; i < n; i++) {
-            rows[i] = (oa__row){ids[0][at + i], (uint32_t)(at + i), s.pages,
-                                s.logits + (at + i) * n_vocab};
+            rows[i] = (oa__row){.id = ids[0][at + i],
+                                .pos = (uint32_t)(at + i),
+                                .pages = s.pages,
+                                .logits = s.logits + (at + i) * n_vocab};
         }
         assert_int_equal(oa__model_forward(m, work, kv_type, rows, n, NULL, NULL), OA_OK);
     }
@@ -163,8 +165,10 @@ static void test_golden_forward__among_strangers(void **state)
             const int q = (i + pass) % N_SEQS; /* another order each time */
             const size_t step = 1 + (size_t)(pass * 7 + q * 5) % 16;
             for (size_t k = 0; k < step && at[q] < N_IDS; k++, at[q]++) {
-                rows[n++] = (oa__row){ids[q][at[q]], (uint32_t)at[q], s[q].pages,
-                                      s[q].logits + at[q] * n_vocab};
+                rows[n++] = (oa__row){.id = ids[q][at[q]],
+                                      .pos = (uint32_t)at[q],
+                                      .pages = s[q].pages,
+                                      .logits = s[q].logits + at[q] * n_vocab};
             }
         }
         assert_int_equal(oa__model_forward(m, work, OA_KV_F16, rows, n, NULL, NULL), OA_OK);
@@ -189,7 +193,10 @@ static void test_golden_forward__few_logits(void **state)
     sequence_new(&few, m, OA_KV_F16);
     assert_int_equal(oa__work_new(&work, m, N_IDS, N_IDS), OA_OK);
     for (size_t i = 0; i < N_IDS; i++) {
-        rows[i] = (oa__row){ids[0][i], (uint32_t)i, all.pages, all.logits + i * n_vocab};
+        rows[i] = (oa__row){.id = ids[0][i],
+                            .pos = (uint32_t)i,
+                            .pages = all.pages,
+                            .logits = all.logits + i * n_vocab};
     }
     assert_int_equal(oa__model_forward(m, work, OA_KV_F16, rows, N_IDS, NULL, NULL), OA_OK);
     static const size_t wanted[] = {0, 2, 3, 31, 32, 64, 98, 99};

@@ -55,7 +55,10 @@ int main(int argc, char **argv)
     for (size_t at = 0; at < n_ids; at += n_rows) {
         const size_t n = n_ids - at < n_rows ? n_ids - at : n_rows;
         for (size_t i = 0; i < n; i++) {
-            rows[i] = (oa__row){ids[at + i], (uint32_t)(at + i), pages, logits + i * n_vocab};
+            rows[i] = (oa__row){.id = ids[at + i],
+                                .pos = (uint32_t)(at + i),
+                                .pages = pages,
+                                .logits = logits + i * n_vocab};
         }
         if (oa__model_forward(m, work, kv_type, rows, n, NULL, NULL) < 0) return fail("forward");
         if (fwrite(logits, n_vocab * sizeof *logits, n, out) != n) return 1;
