@@ -121,7 +121,7 @@ NOINLINE static int eval_filter(tmpl *t, const tnode *n, tval *out)
     tcall call;
     OA__TRY(oa__tmpl_eval(t, n->a, &in));
     t->line = n->line;
-    if (n->id == UINT16_MAX) return oa__tmpl_fail(t, "no filter named '%s'", n->name->str.s);
+    if (n->id == UINT16_MAX) return oa__tmpl_fail(t, "No filter named '%s' found.", n->name->str.s);
     OA__TRY(oa__tmpl_args(t, n->args, &call));
     t->line = n->line;
     return oa__tmpl_filter_call(t, n->id, in, &call, out);
@@ -134,7 +134,7 @@ NOINLINE static int eval_test(tmpl *t, const tnode *n, tval *out)
     bool yes;
     OA__TRY(oa__tmpl_eval(t, n->a, &in));
     t->line = n->line;
-    if (n->id == UINT16_MAX) return oa__tmpl_fail(t, "no test named '%s'", n->name->str.s);
+    if (n->id == UINT16_MAX) return oa__tmpl_fail(t, "No test named '%s' found.", n->name->str.s);
     OA__TRY(oa__tmpl_args(t, n->args, &call));
     t->line = n->line;
     OA__TRY(oa__tmpl_test_call(t, n->id, in, &call, &yes));

@@ -344,7 +344,7 @@ static int apply_filters(tmpl *t, const tnode *n, tval in, tval *out)
     OA__TRY(apply_filters(t, n->a, in, &in));
     oa__tmpl_leave(t);
     t->line = n->line;
-    if (n->id == UINT16_MAX) return oa__tmpl_fail(t, "no filter named '%s'", n->name->str.s);
+    if (n->id == UINT16_MAX) return oa__tmpl_fail(t, "No filter named '%s' found.", n->name->str.s);
     OA__TRY(oa__tmpl_args(t, n->args, &call));
     return oa__tmpl_filter_call(t, n->id, in, &call, out);
 }

@@ -341,7 +341,7 @@ static int f_items(tmpl *t, tval in, const tcall *call, tval *out)
         return oa__tmpl_lazy(t, IT_VIEW, view, &it, out);
     }
     OA__TRY(oa__tmpl_lazy(t, IT_GUARDED, in, &it, out));
-    if (in.type != T_UNDEF) it->err = "can only get item pairs from a mapping";
+    if (in.type != T_UNDEF) it->err = "Can only get item pairs from a mapping.";
     return OA_OK;
 }
 

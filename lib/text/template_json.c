@@ -81,7 +81,7 @@ static int add_scalar(writer *w, tval v)
         if (isinf(v.u.f)) return add(w, v.u.f < 0 ? "-Infinity" : "Infinity");
         return oa__tmpl_out_add(w->t, w->o, buf, oa__format_f64(v.u.f, true, buf));
     default:
-        return oa__tmpl_fail(w->t, "object of type %s is not JSON serializable",
+        return oa__tmpl_fail(w->t, "Object of type %s is not JSON serializable",
                              oa__tmpl_type_name(v.type));
     }
 }

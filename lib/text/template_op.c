@@ -14,7 +14,7 @@ static int too_large(tmpl *t)
 
 static int no_op(tmpl *t, enum tnode_op op, tval a, tval b)
 {
-    return oa__tmpl_fail(t, "unsupported operand types for %s: '%s' and '%s'", op_names[op],
+    return oa__tmpl_fail(t, "unsupported operand type(s) for %s: '%s' and '%s'", op_names[op],
                          oa__tmpl_type_name(a.type), oa__tmpl_type_name(b.type));
 }
 
@@ -236,9 +236,10 @@ int oa__tmpl_math(tmpl *t, enum tnode_op op, tval a, tval b, tval *out)
         if (seq_a && oa__tmpl_is_int(b)) return oa__tmpl_repeat(t, a, b.u.i, out);
         if (seq_b && oa__tmpl_is_int(a)) return oa__tmpl_repeat(t, b, a.u.i, out);
     }
-    if (a.type == T_STR && op == OP_ADD) {
-        return oa__tmpl_fail(t, "can only concatenate str (not '%s') to str",
-                             oa__tmpl_type_name(b.type));
+    if (op == OP_ADD && (a.type == T_STR || a.type == T_LIST || a.type == T_TUPLE)) {
+        const char *name = oa__tmpl_type_name(a.type);
+        return oa__tmpl_fail(t, "can only concatenate %s (not \"%s\") to %s", name,
+                             oa__tmpl_type_name(b.type), name);
     }
     return no_op(t, op, a, b);
 }

@@ -478,7 +478,7 @@ int oa__tmpl_parse(tmpl *t, const char *text, size_t len, tnode **out)
         for (const tunknown *u = first; u != NULL; u = u->next) {
             if (u->line < first->line) first = u;
         }
-        return oa__tmpl_fail_at(first->line, "no %s named '%s'", first->what, first->name->str.s);
+        return oa__tmpl_fail_at(first->line, "No %s named '%s'.", first->what, first->name->str.s);
     }
     return oa__tmpl_find_hidden(t, *out);
 }

@@ -182,10 +182,14 @@ int oa__tmpl_undef_fail(tmpl *t, tval v)
     const char *type = oa__tmpl_type_name(u->obj_type);
     if (u->kind == UNDEF_NAME) return oa__tmpl_fail(t, "%.*s is undefined", n, o.data);
     if (u->kind == UNDEF_UNSAFE) {
-        return oa__tmpl_fail(t, "access to attribute %.*s of '%s' object is unsafe", n, o.data,
+        return oa__tmpl_fail(t, "access to attribute %.*s of '%s' object is unsafe.", n, o.data,
                              type);
     }
-    const char *object = u->obj_type == T_NONE ? "" : " object";
+    const char *object = " object";
+    if (u->obj_type == T_NONE) {
+        type = "None";
+        object = "";
+    }
     if (u->name.type == T_STR) {
         return oa__tmpl_fail(t, "'%s%s' has no attribute %.*s", type, object, n, o.data);
     }
@@ -197,9 +201,9 @@ int oa__tmpl_undef_fail(tmpl *t, tval v)
 const char *oa__tmpl_type_name(uint8_t type)
 {
     static const char *const names[] = {
-        "missing", "Undefined", "None",   "bool",     "int",        "float",     "str",
-        "list",    "tuple",     "dict",   "range",    "dict_items", "generator", "Namespace",
-        "loop",    "macro",     "method", "function", "cycler",     "joiner"};
+        "missing", "Undefined", "NoneType", "bool",     "int",        "float",     "str",
+        "list",    "tuple",     "dict",     "range",    "dict_items", "generator", "Namespace",
+        "loop",    "macro",     "method",   "function", "cycler",     "joiner"};
     return names[type];
 }
 
@@ -265,7 +269,7 @@ int oa__tmpl_size(tmpl *t, tval v, size_t *out)
         return OA_OK;
     }
     default:
-        return oa__tmpl_fail(t, "object of type '%s' has no length", oa__tmpl_type_name(v.type));
+        return oa__tmpl_fail(t, "object of type '%s' has no len()", oa__tmpl_type_name(v.type));
     }
 }
 

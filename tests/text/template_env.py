@@ -72,13 +72,30 @@ def make_env():
     return env
 
 
-def render(env, template, variables):
-    """(text, None) or (None, error)."""
-    try:
+class Compiled:
+    """A template compiled once; an error in it comes out of every render."""
+
+    def __init__(self, template, env=None):
+        self.error = None
+        try:
+            self.template = (env or make_env()).from_string(template)
+        except Exception as e:  # whatever a template can do wrong
+            self.error = f"{type(e).__name__}: {e}"
+
+    def render(self, variables):
+        """(text, None) or (None, error)."""
+        if self.error is not None:
+            return None, self.error
         given = {"tools": None, "documents": None, "messages": [], "add_generation_prompt": False}
         given.update(variables)
-        return env.from_string(template).render(**given), None
-    except RecursionError:
-        return None, "RecursionError"
-    except Exception as e:  # whatever a template can do wrong
-        return None, f"{type(e).__name__}: {e}"
+        try:
+            return self.template.render(**given), None
+        except RecursionError:
+            return None, "RecursionError"
+        except Exception as e:
+            return None, f"{type(e).__name__}: {e}"
+
+
+def render(env, template, variables):
+    """(text, None) or (None, error)."""
+    return Compiled(template, env).render(variables)

@@ -21,23 +21,30 @@ REFUSED = ("does not fit 64 bits", "not supported", "too large", "needs more tha
            "takes more", "levels deep",
            # jinja2 folds constants: 5[1:] is undefined there while x[1:] fails, and what stands
            # behind "true or" is never looked at.
-           "can't be sliced", "no test named", "no filter named")
+           "can't be sliced", "No test named", "No filter named")
 
 
 class Ours:
     def __init__(self, path):
         self.p = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def render(self, template, variables):
+    def send(self, template, variables):
         line = json.dumps({"template": template, "vars": variables, "now": template_env.NOW})
         self.p.stdin.write(line + "\n")
         self.p.stdin.flush()
+        self.template = template
+
+    def receive(self):
         answer = self.p.stdout.readline()
         if not answer:
-            print("not ok - the renderer died at", json.dumps(template))
+            print("not ok - the renderer died at", json.dumps(self.template))
             sys.exit(1)
         r = json.loads(answer)
         return r.get("text"), r.get("error")
+
+    def render(self, template, variables):
+        self.send(template, variables)
+        return self.receive()
 
 
 class Comparison:
