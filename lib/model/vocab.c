@@ -58,11 +58,27 @@ static int read_kind(const oa_model *m, oa__vocab_spec *spec)
         spec->kind = OA__VOCAB_BPE;
     } else if (is(kind, len, "llama")) {
         spec->kind = OA__VOCAB_SPM;
+    } else if (is(kind, len, "t5")) {
+        spec->kind = OA__VOCAB_UGM;
     } else {
-        return oa__err(OA_EUNSUPPORTED, "tokenizer \"%.*s\" is not supported; known: gpt2, llama",
+        return oa__err(OA_EUNSUPPORTED,
+                       "tokenizer \"%.*s\" is not supported; known: gpt2, llama, t5",
                        (int)(len < 64 ? len : 64), kind);
     }
     return OA_OK;
+}
+
+/* The character map of a unigram vocabulary: an array of 8-bit numbers of either sign. */
+static int read_charsmap(oa_model *m, char **data, size_t *size)
+{
+    static const char key[] = "tokenizer.ggml.precompiled_charsmap";
+    uint32_t type;
+    if (!oa__gguf_has(m->gguf, key)) return OA_OK;
+    OA__TRY(oa__gguf_array_type(m->gguf, key, &type, size));
+    if (type != OA__GGUF_I8) type = OA__GGUF_U8;
+    *data = oa__alloc(&m->mem, *size);
+    if (*data == NULL) return OA_ENOMEM;
+    return oa__gguf_array_copy(m->gguf, key, type, *data, *size);
 }
 
 /* What files mean when they do not say it. */
@@ -75,6 +91,15 @@ static void set_defaults(oa__vocab_spec *spec)
             spec->unk_id = 0;
             spec->bos_id = 1;
             spec->eos_id = 2;
+        }
+        return;
+    }
+    if (spec->kind == OA__VOCAB_UGM) {
+        spec->add_eos = true;
+        if (spec->n_tokens > 2) {
+            spec->pad_id = 0;
+            spec->eos_id = 1;
+            spec->unk_id = 2;
         }
         return;
     }
@@ -94,6 +119,10 @@ static int read_ids(const oa_model *m, oa__vocab_spec *spec)
     OA__TRY(read_flag(m, "tokenizer.ggml.add_bos_token", &spec->add_bos));
     OA__TRY(read_flag(m, "tokenizer.ggml.add_eos_token", &spec->add_eos));
     OA__TRY(read_flag(m, "tokenizer.ggml.add_space_prefix", &spec->add_space_prefix));
+    OA__TRY(read_flag(m, "tokenizer.ggml.remove_extra_whitespaces", &spec->remove_extra_spaces));
+    bool escape = true;
+    OA__TRY(read_flag(m, "tokenizer.ggml.escape_whitespaces", &escape));
+    spec->keep_spaces = !escape;
     if (spec->bos_id < 0) spec->add_bos = false;
     if (spec->eos_id < 0) spec->add_eos = false;
     return OA_OK;
@@ -121,7 +150,7 @@ int oa__model_read_vocab(oa_model *m)
     oa__span *tokens = NULL, *merges = NULL;
     float *scores = NULL;
     int32_t *types = NULL;
-    char *pattern = NULL;
+    char *pattern = NULL, *charsmap = NULL;
 
     OA__TRY_GOTO(read_kind(m, &spec));
     OA__TRY_GOTO(read_spans(m, tokens_key, &tokens, &spec.n_tokens));
@@ -166,6 +195,10 @@ int oa__model_read_vocab(oa_model *m)
     } else {
         spec.pattern = oa__arch_pattern(m->arch_name);
     }
+    if (spec.kind == OA__VOCAB_UGM) {
+        OA__TRY_GOTO(read_charsmap(m, &charsmap, &spec.charsmap_size));
+        spec.charsmap = charsmap;
+    }
     set_defaults(&spec);
     OA__TRY_GOTO(read_ids(m, &spec));
     OA__TRY_GOTO(oa__vocab_new(&m->vocab, &m->mem, &spec));
@@ -181,6 +214,7 @@ int oa__model_read_vocab(oa_model *m)
 no_memory:
     rc = OA_ENOMEM;
 fail:
+    oa__free(&m->mem, charsmap);
     oa__free(&m->mem, pattern);
     oa__free(&m->mem, types);
     oa__free(&m->mem, scores);

@@ -71,8 +71,14 @@ static int clean_text(clean *c, oa__mem *mem, const char *text, size_t len, bool
 static int encode_plain(oa__encoder *e, const char *text, size_t len, bool prefix)
 {
     if (len == 0) return OA_OK;
-    if (e->v->kind == OA__VOCAB_BPE) return oa__bpe_encode(e, text, len);
-    return oa__spm_encode(e, text, len, prefix);
+    switch (e->v->kind) {
+    case OA__VOCAB_BPE:
+        return oa__bpe_encode(e, text, len);
+    case OA__VOCAB_UGM:
+        return oa__unigram_encode(e, text, len, prefix);
+    default:
+        return oa__spm_encode(e, text, len, prefix);
+    }
 }
 
 /* A stretch without control tokens. At its beginning, which is the text's or follows a control
@@ -168,6 +174,7 @@ fail:
     oa__free(e.mem, e.syms);
     oa__free(e.mem, e.heap);
     oa__free(e.mem, e.escaped);
+    oa__free(e.mem, e.lattice);
     oa__free(e.mem, e.found_user.data);
     oa__free(e.mem, c.guards);
     oa__str_free(&c.buf);

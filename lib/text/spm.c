@@ -138,27 +138,32 @@ static int escape(oa__encoder *e, const char *text, size_t len, bool prefix, siz
     return OA_OK;
 }
 
+/* Up to the next space mark behind another character: no merge reaches over that place. */
+size_t oa__spm_word(const char *text, size_t len)
+{
+    bool mark = true; /* only marks so far */
+    for (size_t i = 0; i < len;) {
+        bool m = text[i] == '\xE2' && is_space_mark(text + i, len - i);
+        if (m && !mark) return i;
+        mark = m;
+        i += m ? 3 : 1;
+    }
+    return len;
+}
+
 int oa__spm_encode(oa__encoder *e, const char *text, size_t len, bool prefix)
 {
     if (len == 0) return OA_OK;
     size_t n = 0;
     OA__TRY(escape(e, text, len, prefix, &n));
-    text = e->escaped;
     bool was_unknown = false;
-    if (!e->v->cut_words) return encode_word(e, text, n, &was_unknown);
-    /* No merge reaches over the place between a character and a space mark behind it. */
-    size_t start = 0;
-    bool mark = true; /* only marks since start */
-    for (size_t i = 0; i < n;) {
-        bool m = text[i] == '\xE2' && is_space_mark(text + i, n - i);
-        if (m && !mark) {
-            OA__TRY(encode_word(e, text + start, i - start, &was_unknown));
-            start = i;
-        }
-        mark = m;
-        i += m ? 3 : 1;
+    if (!e->v->cut_words) return encode_word(e, e->escaped, n, &was_unknown);
+    for (size_t at = 0; at < n;) {
+        size_t size = oa__spm_word(e->escaped + at, n - at);
+        OA__TRY(encode_word(e, e->escaped + at, size, &was_unknown));
+        at += size;
     }
-    return encode_word(e, text + start, n - start, &was_unknown);
+    return OA_OK;
 }
 
 /* --- building -------------------------------------------------------------------------------- */
@@ -205,26 +210,39 @@ static bool has_inner_mark(oa__span t)
     return false;
 }
 
-int oa__spm_init(oa__vocab *v, const oa__vocab_spec *spec)
+bool oa__spm_has_inner_mark(const oa__vocab *v)
 {
-    if (!spec->scores) return oa__err(OA_EFORMAT, "sentencepiece vocabulary has no scores");
+    for (size_t i = 0; i < v->n_tokens; i++) {
+        oa__span t = oa__vocab_token(v, (int32_t)i);
+        if (oa__vocab_is_plain(v, (int32_t)i) && t.len <= OA__SPM_TOKEN_MAX && has_inner_mark(t))
+            return true;
+    }
+    return false;
+}
+
+int oa__spm_check_bytes(const oa__vocab *v, const char *kind)
+{
     size_t n_bytes = 0;
     for (int b = 0; b < 256; b++)
         n_bytes += v->byte_id[b] >= 0;
-    if (n_bytes < 256 && v->unk_id < 0)
-        return oa__err(OA_EFORMAT,
-                       "sentencepiece vocabulary has %zu byte tokens and no unknown token, want "
-                       "256 or an unknown token",
-                       n_bytes);
+    if (n_bytes == 256 || v->unk_id >= 0) return OA_OK;
+    return oa__err(OA_EFORMAT,
+                   "%s vocabulary has %zu byte tokens and no unknown token, want 256 or an unknown "
+                   "token",
+                   kind, n_bytes);
+}
+
+int oa__spm_init(oa__vocab *v, const oa__vocab_spec *spec)
+{
+    if (!spec->scores) return oa__err(OA_EFORMAT, "sentencepiece vocabulary has no scores");
+    OA__TRY(oa__spm_check_bytes(v, "sentencepiece"));
     OA__TRY(rank_tokens(v, spec));
-    v->cut_words = true;
     for (size_t i = 0; i < v->n_tokens; i++) {
         if (!oa__vocab_is_plain(v, (int32_t)i)) continue;
         oa__span t = oa__vocab_token(v, (int32_t)i);
-        if (t.len > OA__SPM_TOKEN_MAX) continue;
-        if (t.len > v->token_max) v->token_max = t.len;
-        if (has_inner_mark(t)) v->cut_words = false;
+        if (t.len <= OA__SPM_TOKEN_MAX && t.len > v->token_max) v->token_max = t.len;
     }
+    v->cut_words = !oa__spm_has_inner_mark(v);
     for (size_t i = 0; i < v->n_tokens; i++) {
         oa__span t = oa__vocab_token(v, (int32_t)i);
         if (!oa__vocab_is_plain(v, (int32_t)i) || t.len == 0 || t.len > OA__MERGE_SHORT) continue;

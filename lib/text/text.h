@@ -13,7 +13,8 @@ typedef struct oa__vocab oa__vocab;
 
 enum oa__vocab_kind {
     OA__VOCAB_BPE, /* byte-level BPE: GGUF "gpt2" */
-    OA__VOCAB_SPM  /* SentencePiece BPE: GGUF "llama" */
+    OA__VOCAB_SPM, /* SentencePiece BPE: GGUF "llama" */
+    OA__VOCAB_UGM  /* SentencePiece unigram: GGUF "t5" */
 };
 
 /* Token types, numbered as in GGUF. */
@@ -58,11 +59,17 @@ typedef struct oa__vocab_spec {
     const struct oa__pipeline_spec *pipeline; /* of a tokenizer.json; wins over pattern; or NULL */
     int32_t bos_id, eos_id, eot_id, unk_id, pad_id; /* -1 = none; others are checked */
     bool add_bos, add_eos;
-    bool add_space_prefix; /* SPM */
+    bool add_space_prefix; /* SPM, UGM */
     /* Tokens at both ends, instead of bos_id when add_bos and eos_id when add_eos; NULL = those. At
      * most 8. */
     const int32_t *prefix, *suffix;
     size_t n_prefix, n_suffix;
+    /* UGM */
+    const double *exact_scores; /* (n_tokens) instead of scores, or NULL */
+    const char *charsmap;       /* SentencePiece's precompiled_charsmap, or NULL */
+    size_t charsmap_size;
+    bool remove_extra_spaces; /* at both ends, and behind another one */
+    bool keep_spaces;         /* spaces stay spaces, they don't become U+2581 */
 } oa__vocab_spec;
 
 int oa__vocab_new(oa__vocab **out, oa__mem *mem, const oa__vocab_spec *spec);

@@ -9,8 +9,8 @@
  *   merge of no tokens     OA_EFORMAT; a merge that would give a control token is left out
  *   special id outside     OA_EFORMAT
  *   <0xZZ> as a byte token OA_EFORMAT
- *   score NaN              lowest of all; scores missing for SPM are OA_EFORMAT
- *   no byte tokens         BPE: OA_EFORMAT; SPM: OA_EFORMAT unless there is an unknown token
+ *   score NaN              lowest of all; scores missing for SPM and UGM are OA_EFORMAT
+ *   no byte tokens         BPE: OA_EFORMAT; SPM, UGM: OA_EFORMAT unless there is an unknown token
  *   token text no UTF-8    kept and spelled as it is, never found in a text
  */
 #include "text/vocab_priv.h"
@@ -29,8 +29,7 @@ static int check_id(const oa__vocab_spec *spec, int32_t id, const char *what)
 
 static int check_spec(const oa__vocab_spec *spec)
 {
-    if (spec->kind != OA__VOCAB_BPE && spec->kind != OA__VOCAB_SPM)
-        return oa__err(OA_EINVAL, "tokenizer kind %d", (int)spec->kind);
+    if (spec->kind > OA__VOCAB_UGM) return oa__err(OA_EINVAL, "tokenizer kind %d", (int)spec->kind);
     if (spec->n_tokens == 0 || !spec->tokens) return oa__err(OA_EFORMAT, "vocabulary is empty");
     if (spec->n_tokens > MAX_TOKENS)
         return oa__err(OA_EFORMAT, "vocabulary of %zu tokens, want at most %d", spec->n_tokens,
@@ -167,7 +166,7 @@ static int spell_tokens(oa__vocab *v)
             n = t.len;
             break;
         default:
-            if (v->kind == OA__VOCAB_SPM) {
+            if (v->kind != OA__VOCAB_BPE) {
                 n = spell_spm(t, out);
             } else if (spell_bpe(t, out, &n)) {
                 v->flags[i] |= OA__TOKEN_MAPPED;
@@ -263,6 +262,9 @@ static int build(oa__vocab *v, const oa__vocab_spec *spec)
     if (v->kind == OA__VOCAB_BPE) {
         OA__TRY(oa__bpe_init(v, spec, key));
         snprintf(v->describe, sizeof v->describe, "bpe %s", oa__pretoken_name(v->pretoken));
+    } else if (v->kind == OA__VOCAB_UGM) {
+        OA__TRY(oa__unigram_init(v, spec));
+        snprintf(v->describe, sizeof v->describe, "unigram");
     } else {
         OA__TRY(oa__spm_init(v, spec));
         snprintf(v->describe, sizeof v->describe, "spm");
@@ -281,6 +283,10 @@ static uint64_t measure(const oa__vocab *v, const oa__vocab_spec *spec)
         size += (v->words.mask + 1) * sizeof *v->words.slots;
         size += (v->merges.mask + 1) * sizeof *v->merges.slots;
         size += spec->n_merges * sizeof *v->merged_id;
+    } else if (v->kind == OA__VOCAB_UGM) {
+        size += n * sizeof *v->unigram->score + v->unigram->charsmap.texts_size;
+        size += v->unigram->trie.cap * sizeof *v->unigram->trie.nodes;
+        size += v->unigram->charsmap.n_units * sizeof *v->unigram->charsmap.units;
     } else {
         size += n * sizeof *v->rank;
     }
@@ -333,6 +339,7 @@ void oa__vocab_free(oa__vocab *v)
 {
     if (!v) return;
     oa__pretoken_free(v->pretoken, v->mem);
+    oa__unigram_free(v->unigram, v->mem);
     void *const parts[] = {v->text,
                            v->text_off,
                            v->bytes,

@@ -10,6 +10,7 @@
  *           -> cut at user-defined tokens                         finder.c
  *           -> BPE: cut into words by a pattern, then merge       pretoken.c bpe.c merge.h
  *           -> SPM: spaces become U+2581, then merge              spm.c merge.h
+ *           -> UGM: mapped, spaces become U+2581, best cut        unigram.c charsmap.c trie.c
  *
  * A vocabulary never changes once it is made, so any number of threads may use it. What a call
  * needs while it runs sits in its own oa__encoder.
@@ -19,7 +20,7 @@
 
 #include <string.h>
 
-#include "text/text.h"
+#include "text/unigram.h"
 
 /* --- classes of code points (unicode_class.c, generated) ------------------------------------- */
 
@@ -207,7 +208,9 @@ struct oa__vocab {
     /* SPM */
     uint32_t *rank;   /* (n_tokens) by descending score, equal scores equal */
     size_t token_max; /* longest plain token, at most OA__SPM_TOKEN_MAX */
-    bool cut_words;   /* no token has U+2581 behind another character */
+    bool cut_words;   /* no token has U+2581 behind another character; UGM, too */
+
+    oa__unigram *unigram; /* UGM */
 };
 
 static inline oa__span oa__vocab_spelled(const oa__vocab *v, int32_t id)
@@ -241,8 +244,10 @@ typedef struct oa__encoder {
     size_t syms_cap;
     uint64_t *heap;
     size_t heap_cap;
-    char *escaped; /* SPM */
+    char *escaped; /* SPM, UGM */
     size_t escaped_cap;
+    oa__lattice *lattice; /* UGM */
+    size_t lattice_cap;
     oa__words words; /* BPE */
     oa__founds found_user;
 } oa__encoder;
@@ -251,6 +256,13 @@ int oa__bpe_init(oa__vocab *v, const oa__vocab_spec *spec, uint64_t key);
 int oa__bpe_encode(oa__encoder *e, const char *text, size_t len);
 int oa__spm_init(oa__vocab *v, const oa__vocab_spec *spec);
 int oa__spm_encode(oa__encoder *e, const char *text, size_t len, bool prefix);
+/* How long the first word of an escaped text is, where v->cut_words allows to cut. */
+size_t oa__spm_word(const char *text, size_t len);
+/* Some token has U+2581 behind another character. */
+bool oa__spm_has_inner_mark(const oa__vocab *v);
+/* OA_EFORMAT when there is neither a token for every byte nor an unknown token. */
+int oa__spm_check_bytes(const oa__vocab *v, const char *kind);
+int oa__unigram_init(oa__vocab *v, const oa__vocab_spec *spec);
 
 /* Bytes of byte-level BPE: the code point that stands for a byte, and back (-1 = none). */
 uint32_t oa__bpe_byte_to_char(uint8_t byte);

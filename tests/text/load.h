@@ -39,6 +39,7 @@ static inline int load_vocab(oa__vocab **out, oa__mem *mem, const char *path, co
 {
     oa__gguf *g = NULL;
     oa__span *tokens = NULL, *merges = NULL;
+    char *charsmap = NULL;
     float *scores = NULL;
     int32_t *types = NULL;
     const char *text;
@@ -50,6 +51,17 @@ static inline int load_vocab(oa__vocab **out, oa__mem *mem, const char *path, co
     OA__TRY_GOTO(oa__gguf_open(&g, NULL, path, false, true));
     OA__TRY_GOTO(oa__gguf_str(g, "tokenizer.ggml.model", &text, &len));
     if (len == 5 && memcmp(text, "llama", 5) == 0) spec.kind = OA__VOCAB_SPM;
+    if (len == 2 && memcmp(text, "t5", 2) == 0) {
+        const char *key = "tokenizer.ggml.precompiled_charsmap";
+        spec.kind = OA__VOCAB_UGM;
+        if (oa__gguf_has(g, key)) {
+            OA__TRY_GOTO(oa__gguf_array_len(g, key, OA__GGUF_U8, &spec.charsmap_size));
+            charsmap = oa__alloc(NULL, spec.charsmap_size);
+            OA__TRY_GOTO(oa__gguf_array_copy(g, key, OA__GGUF_U8, charsmap, spec.charsmap_size));
+            spec.charsmap = charsmap;
+        }
+        spec.remove_extra_spaces = load_bool(g, "tokenizer.ggml.remove_extra_whitespaces", false);
+    }
     if (oa__gguf_has(g, "tokenizer.ggml.pre")) {
         OA__TRY_GOTO(oa__gguf_str(g, "tokenizer.ggml.pre", &text, &len));
         memcpy(pre, text, len < 63 ? len : 63);
@@ -86,6 +98,7 @@ fail:
     oa__free(NULL, tokens);
     oa__free(NULL, merges);
     oa__free(NULL, scores);
+    oa__free(NULL, charsmap);
     oa__free(NULL, types);
     oa__gguf_free(g);
     return rc;
