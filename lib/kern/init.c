@@ -21,6 +21,8 @@ static const oa__kern kern_c = {
             [OA__Q4_K] = oa__matmul_quant_c,
             [OA__Q5_K] = oa__matmul_quant_c,
             [OA__Q6_K] = oa__matmul_quant_c,
+            [OA__IQ4_NL] = oa__matmul_quant_c,
+            [OA__IQ4_XS] = oa__matmul_quant_c,
         },
     .rmsnorm = oa__rmsnorm_c,
     .layernorm = oa__layernorm_c,

@@ -42,6 +42,8 @@ enum oa__type {
     OA__Q4_K = 12,
     OA__Q5_K = 13,
     OA__Q6_K = 14,
+    OA__IQ4_NL = 20,
+    OA__IQ4_XS = 23,
     OA__BF16 = 30
 };
 
@@ -60,8 +62,8 @@ enum oa__type {
  *       k    k+1  k+2  k+3  k    k+1        k+3        with k = 4 * line
  *
  * With 4-bit quants, line g holds the columns 4g.. in its low nibbles and 16 + 4g.. in its high
- * ones. Types without a struct (Q5_0, Q5_1, Q2_K, Q3_K, Q5_K, Q6_K) stay as the file's rows;
- * oa__mm_args::row_size says how far apart they are.
+ * ones. Types without a struct (Q5_0, Q5_1, Q2_K, Q3_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS) stay as the
+ * file's rows; oa__mm_args::row_size says how far apart they are.
  */
 typedef struct oa__pack_q4_0 {
     uint16_t d[16]; /* f16; w = d * (q - 8) */

@@ -21,6 +21,8 @@ static const oa__type_shape shapes[] = {
     [OA__Q4_K] = {256, 144, 32, 0, true, true, sizeof(oa__pack_q4_k)},
     [OA__Q5_K] = {256, 176, 32, 0, true, false, 0},
     [OA__Q6_K] = {256, 210, 16, 32, false, false, 0},
+    [OA__IQ4_NL] = {32, 18, 32, 128, false, false, 0},
+    [OA__IQ4_XS] = {256, 136, 32, 128, false, false, 0},
 };
 
 const oa__type_shape *oa__kern_shape(uint32_t type)

@@ -20,6 +20,10 @@
  *   Q5_K 176  d dmin; sc[12]; qh[32]: bit b of byte i is bit 4 of e = 32 b + i; qs[128]
  *   Q6_K 210  ql[128]: byte 64 h + j holds 128 h + j low, 128 h + 64 + j high; qh[64]: as the
  *             qs of Q2_K, bits 4 and 5; int8 sc[16] per 16; d                   d sc (q - 32)
+ *   IQ4_NL 18  as Q4_0, but the halves of a byte choose from a table of 16      d table[q]
+ *   IQ4_XS 136 d; high[2]: bits 2 b of the scale of sub-block b are its bits 4 and 5; low[4]: its
+ *             low bits, two to a byte; qs[128]: 16 bytes per 32, as Q4_0        d (sc - 32)
+ * table[q] what is unpacked of these two is table[q] + 128
  */
 #ifndef OA_KERN_UNPACK_H
 #define OA_KERN_UNPACK_H
@@ -60,6 +64,41 @@ static inline void oa__unpack_nibbles(const uint8_t *qs, uint8_t *q, size_t n)
         const uint64_t v = oa__load_u64(qs + i);
         oa__store_u64(q + i, v & OA__BYTES(15));
         oa__store_u64(q + n + i, v >> 4 & OA__BYTES(15));
+    }
+}
+
+/* The table of the IQ4 types, plus 128. */
+#define OA__IQ4_TABLE                                                                              \
+    {                                                                                              \
+        1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241                    \
+    }
+
+/* 16 bytes of halves: the low ones' values, then the high ones'. */
+static inline void oa__unpack_iq4(const uint8_t *qs, uint8_t *q)
+{
+    static const uint8_t table[16] = OA__IQ4_TABLE;
+#if defined(__AVX2__) && !defined(OA_SIMDE)
+    const __m128i t = _mm_loadu_si128((const __m128i *)(const void *)table);
+    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)qs), low = _mm_set1_epi8(15);
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(v, 4), low);
+    _mm_storeu_si128((__m128i *)(void *)q, _mm_shuffle_epi8(t, _mm_and_si128(v, low)));
+    _mm_storeu_si128((__m128i *)(void *)(q + 16), _mm_shuffle_epi8(t, high));
+#else
+    for (size_t i = 0; i < 16; i++) {
+        q[i] = table[qs[i] & 15u];
+        q[16 + i] = table[qs[i] >> 4];
+    }
+#endif
+}
+
+static inline void oa__unpack_iq4_xs(const uint8_t *p, uint8_t *q, float *dw)
+{
+    const float d = oa__load_half(p);
+    const unsigned high = oa__load_u16(p + 2);
+    for (size_t b = 0; b < 8; b++) {
+        const unsigned low = (unsigned)p[4 + b / 2] >> (b % 2 * 4) & 15u;
+        dw[b] = d * (float)((int)(low | (high >> (2 * b) & 3u) << 4) - 32);
+        oa__unpack_iq4(p + 8 + 16 * b, q + 32 * b);
     }
 }
 
@@ -223,6 +262,16 @@ static inline void oa__unpack_rows(uint32_t type, const void *row, size_t n, uin
     case OA__Q6_K:
         for (size_t b = 0; b < n / 256; b++, p += 210)
             oa__unpack_q6_k(p, q + 256 * b, dw + 16 * b);
+        break;
+    case OA__IQ4_NL:
+        for (size_t b = 0; b < n / 32; b++, p += 18, q += 32) {
+            dw[b] = oa__load_half(p);
+            oa__unpack_iq4(p + 2, q);
+        }
+        break;
+    case OA__IQ4_XS:
+        for (size_t b = 0; b < n / 256; b++, p += 136)
+            oa__unpack_iq4_xs(p, q + 256 * b, dw + 8 * b);
         break;
     default:
         break;

@@ -11,13 +11,14 @@
 #include <string.h>
 
 static const oa__type_info types[] = {
-    {"F32", OA__F32, 1, 4, false},      {"F16", OA__F16, 1, 2, false},
-    {"BF16", OA__BF16, 1, 2, false},    {"Q4_0", OA__Q4_0, 32, 18, true},
-    {"Q4_1", OA__Q4_1, 32, 20, true},   {"Q5_0", OA__Q5_0, 32, 22, true},
-    {"Q5_1", OA__Q5_1, 32, 24, true},   {"Q8_0", OA__Q8_0, 32, 34, true},
-    {"Q2_K", OA__Q2_K, 256, 84, true},  {"Q3_K", OA__Q3_K, 256, 110, true},
-    {"Q4_K", OA__Q4_K, 256, 144, true}, {"Q5_K", OA__Q5_K, 256, 176, true},
-    {"Q6_K", OA__Q6_K, 256, 210, true},
+    {"F32", OA__F32, 1, 4, false},          {"F16", OA__F16, 1, 2, false},
+    {"BF16", OA__BF16, 1, 2, false},        {"Q4_0", OA__Q4_0, 32, 18, true},
+    {"Q4_1", OA__Q4_1, 32, 20, true},       {"Q5_0", OA__Q5_0, 32, 22, true},
+    {"Q5_1", OA__Q5_1, 32, 24, true},       {"Q8_0", OA__Q8_0, 32, 34, true},
+    {"Q2_K", OA__Q2_K, 256, 84, true},      {"Q3_K", OA__Q3_K, 256, 110, true},
+    {"Q4_K", OA__Q4_K, 256, 144, true},     {"Q5_K", OA__Q5_K, 256, 176, true},
+    {"Q6_K", OA__Q6_K, 256, 210, true},     {"IQ4_NL", OA__IQ4_NL, 32, 18, true},
+    {"IQ4_XS", OA__IQ4_XS, 256, 136, true},
 };
 
 const oa__type_info *oa__type_get(uint32_t type)

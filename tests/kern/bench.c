@@ -122,10 +122,10 @@ static void bench_matmul(const oa__kern *const *tiers, size_t n_tiers, const cha
                          uint32_t type, size_t n_tokens, job *j)
 {
     static const char *const names[32] = {
-        [OA__F32] = "f32",   [OA__F16] = "f16",   [OA__BF16] = "bf16", [OA__Q4_0] = "q4_0",
-        [OA__Q4_1] = "q4_1", [OA__Q5_0] = "q5_0", [OA__Q5_1] = "q5_1", [OA__Q8_0] = "q8_0",
-        [OA__Q2_K] = "q2_k", [OA__Q3_K] = "q3_k", [OA__Q4_K] = "q4_k", [OA__Q5_K] = "q5_k",
-        [OA__Q6_K] = "q6_k"};
+        [OA__F32] = "f32",   [OA__F16] = "f16",       [OA__BF16] = "bf16",    [OA__Q4_0] = "q4_0",
+        [OA__Q4_1] = "q4_1", [OA__Q5_0] = "q5_0",     [OA__Q5_1] = "q5_1",    [OA__Q8_0] = "q8_0",
+        [OA__Q2_K] = "q2_k", [OA__Q3_K] = "q3_k",     [OA__Q4_K] = "q4_k",    [OA__Q5_K] = "q5_k",
+        [OA__Q6_K] = "q6_k", [OA__IQ4_NL] = "iq4_nl", [OA__IQ4_XS] = "iq4_xs"};
     const oa__type_shape *s = oa__kern_shape(type);
     const size_t row_size = COLS / s->block * s->size;
     const size_t group = s->packed ? oa__kern_group_size(type, COLS) : 16 * row_size;

@@ -169,7 +169,10 @@ static void set_acts(acts_bufs *b, size_t n_tokens, int pattern, test_random *r)
 static void set_quants(uint32_t type, uint8_t *row, size_t k, int pattern)
 {
     const oa__type_shape *s = oa__kern_shape(type);
-    const size_t first = type == OA__Q4_0 || type == OA__Q8_0 ? 2 : type == OA__Q4_1 ? 4 : 16;
+    const size_t first = type == OA__Q4_0 || type == OA__Q8_0 || type == OA__IQ4_NL ? 2
+                         : type == OA__Q4_1                                         ? 4
+                         : type == OA__IQ4_XS                                       ? 8
+                                                                                    : 16;
     const size_t end = type == OA__Q6_K || type == OA__Q3_K || type == OA__Q2_K ? 80 : s->size;
     if (pattern == 0 || s->sub == 0) return;
     for (size_t b = 0; b < k / s->block; b++)

@@ -25,9 +25,9 @@ static inline float test_float(test_random *r)
     return (float)(int32_t)(test_u64(r) >> 32) * 0x1p-31f;
 }
 
-static const uint32_t test_types[] = {OA__F32,  OA__F16,  OA__BF16, OA__Q8_0, OA__Q4_0,
-                                      OA__Q4_1, OA__Q5_0, OA__Q5_1, OA__Q2_K, OA__Q3_K,
-                                      OA__Q4_K, OA__Q5_K, OA__Q6_K};
+static const uint32_t test_types[] = {OA__F32,  OA__F16,  OA__BF16, OA__Q8_0,   OA__Q4_0,
+                                      OA__Q4_1, OA__Q5_0, OA__Q5_1, OA__Q2_K,   OA__Q3_K,
+                                      OA__Q4_K, OA__Q5_K, OA__Q6_K, OA__IQ4_NL, OA__IQ4_XS};
 #define TEST_N_TYPES (sizeof test_types / sizeof test_types[0])
 
 /* n elements (a multiple of the block): random bits, with f16 scales between 2^-9 and 2^-5 and
@@ -37,10 +37,11 @@ static inline void test_fill_row(uint32_t type, uint8_t *row, size_t n, test_ran
     static const struct {
         uint32_t type;
         uint16_t at[2];
-    } halves[] = {{OA__Q4_0, {0, 0}},     {OA__Q4_1, {0, 2}}, {OA__Q5_0, {0, 0}},
-                  {OA__Q5_1, {0, 2}},     {OA__Q8_0, {0, 0}}, {OA__Q2_K, {80, 82}},
-                  {OA__Q3_K, {108, 108}}, {OA__Q4_K, {0, 2}}, {OA__Q5_K, {0, 2}},
-                  {OA__Q6_K, {208, 208}}, {OA__F16, {0, 0}}};
+    } halves[] = {{OA__Q4_0, {0, 0}},     {OA__Q4_1, {0, 2}},   {OA__Q5_0, {0, 0}},
+                  {OA__Q5_1, {0, 2}},     {OA__Q8_0, {0, 0}},   {OA__Q2_K, {80, 82}},
+                  {OA__Q3_K, {108, 108}}, {OA__Q4_K, {0, 2}},   {OA__Q5_K, {0, 2}},
+                  {OA__Q6_K, {208, 208}}, {OA__IQ4_NL, {0, 0}}, {OA__IQ4_XS, {0, 0}},
+                  {OA__F16, {0, 0}}};
     const oa__type_shape *s = oa__kern_shape(type);
     for (size_t b = 0; b < n / s->block; b++, row += s->size) {
         if (type == OA__F32 || type == OA__BF16) {

@@ -16,7 +16,8 @@ except ImportError as error:
     print("skipped: " + str(error))
     sys.exit(77)
 
-TYPES = "F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K".split()
+TYPES = ("F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL "
+         "IQ4_XS").split()
 N_BLOCKS = 4000
 
 

@@ -194,6 +194,31 @@ static void test_tensor_mm__many_jobs(void **state)
     oa__pool_free(pool);
 }
 
+/* One answer, also between builds and releases: products of made weights, by type. */
+static void test_tensor_mm__bits_are_frozen(void **state)
+{
+    (void)state;
+    static const uint64_t want[TEST_N_TYPES] = {
+        0xa46804790e543a1eu, 0xe6733aebc767d3b2u, 0x46d777a44a784cb1u, 0x0af61ab9e7f4b837u,
+        0xb0100bd0d38521d3u, 0x8d2812775febbbcbu, 0xddee6522fb323ca5u, 0xe72d7d70d5e4e485u,
+        0xf3a0cead80c1bdfbu, 0xf7515d50552b012fu, 0x20b4bd9420cdb725u, 0xf905c0965a74353bu,
+        0xe5b2f0e4b0d2ddd9u, 0xb286a57ab9160052u, 0x62d08072917187a3u};
+    size_t n_bad = 0;
+    for (size_t i = 0; i < TEST_N_TYPES; i++)
+        for (size_t tier = 0; tier < n_tiers(); tier++) {
+            problem p;
+            problem_new(&p, test_types[i], 37, 512, 3, 100 + test_types[i]);
+            run(&p, oa__kern_get(tiers[tier]), NULL, p.n_tokens, p.x, p.y, false);
+            const uint64_t hash = oa__fnv1a(OA__FNV_BASIS, p.y, p.n_rows * p.n_tokens * 4);
+            if (hash != want[i])
+                print_message("# %s, tier %zu: 0x%016llx\n", oa__type_get(p.type)->name, tier,
+                              (unsigned long long)hash);
+            n_bad += hash != want[i];
+            problem_free(&p);
+        }
+    assert_int_equal(n_bad, 0);
+}
+
 /* A NaN or an infinity in the input stays in its token and shows in its result. */
 static void test_tensor_mm__nan_stays_with_its_token(void **state)
 {
@@ -277,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_tensor_mm__every_type),
         cmocka_unit_test(test_tensor_mm__alone_batched_threaded),
         cmocka_unit_test(test_tensor_mm__many_jobs),
+        cmocka_unit_test(test_tensor_mm__bits_are_frozen),
         cmocka_unit_test(test_tensor_mm__nan_stays_with_its_token),
         cmocka_unit_test(test_tensor_weight__errors),
     };

@@ -27,7 +27,7 @@ static void test_tensor_types__table_agrees_with_the_kernels(void **state)
         assert_int_equal(t->block_size, s->size);
         assert_int_equal(t->quantised, s->sub != 0);
     }
-    assert_int_equal(n, 13);
+    assert_int_equal(n, 15);
     assert_string_equal(oa__type_get(OA__Q4_K)->name, "Q4_K");
 }
 
@@ -113,6 +113,24 @@ static void test_tensor_types__k_types(void **state)
     assert_true(x[64] == 27.0f);                  /* -1 (5 - 32) */
 }
 
+static void test_tensor_types__iq4(void **state)
+{
+    (void)state;
+    float x[256];
+    uint8_t nl[18] = {0x00, 0x38, 0xf0, 0x87}; /* d = 0.5 */
+    oa__row_dequant(OA__IQ4_NL, nl, x, 32);
+    assert_true(x[0] == -63.5f && x[16] == 56.5f); /* -127, 113 */
+    assert_true(x[1] == -5.0f && x[17] == 0.5f);   /* -10, 1 */
+
+    uint8_t xs[136] = {0,          0x3c,       [3] = 0x81,          [4] = 0x03,         [6] = 0x01,
+                       [7] = 0xf0, [8] = 0x9f, [8 + 16 * 4] = 0x80, [8 + 16 * 7] = 0x06};
+    oa__row_dequant(OA__IQ4_XS, xs, x, 256);                         /* d = 1 */
+    assert_true(x[0] == -29.0f * 113.0f && x[16] == -29.0f * 13.0f); /* scale 3, less 32 */
+    assert_true(x[32] == 32.0f * 127.0f);                            /* scale 0 */
+    assert_true(x[128] == 15.0f * 127.0f && x[144] == -15.0f);       /* 1 | 1 << 4, less 32 */
+    assert_true(x[224] == -15.0f * 0.0f + 15.0f * -22.0f);           /* 15 | 2 << 4, less 32 */
+}
+
 static void test_tensor_types__floats(void **state)
 {
     (void)state;
@@ -137,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_tensor_types__q4_1_q5_1),
         cmocka_unit_test(test_tensor_types__q5_0_q8_0),
         cmocka_unit_test(test_tensor_types__k_types),
+        cmocka_unit_test(test_tensor_types__iq4),
         cmocka_unit_test(test_tensor_types__floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

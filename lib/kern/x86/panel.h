@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Types that stay as the file's rows (Q5_0, Q5_1, Q2_K, Q3_K, Q5_K, Q6_K): 16 rows x 256 columns
- * are unpacked into a panel of the packed shape, then all tokens pass over it. The part that the
- * x86 tiers share.
+ * Types that stay as the file's rows (Q5_0, Q5_1, Q2_K, Q3_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS): 16 rows
+ * x 256 columns are unpacked into a panel of the packed shape, then all tokens pass over it. The
+ * part that the x86 tiers share.
  *
  *   scratch   float acc[TOKENS][16]   uint8 q[64 lines][64]   float dw[16][16], mw[16][16]
  *             uint8 rows[16][256]
