@@ -109,7 +109,10 @@ void oa__products(oa__work *w, const oa__product *jobs, size_t n_jobs, const flo
     oa__mm mm[MAX_JOBS];
     oa__assert(n_jobs <= MAX_JOBS);
     for (size_t i = 0; i < n_jobs; i++)
-        mm[i] = (oa__mm){&mats[jobs[i].slot], jobs[i].y, jobs[i].y_stride, jobs[i].add};
+        mm[i] = (oa__mm){.w = &mats[jobs[i].slot],
+                         .y = jobs[i].y,
+                         .y_stride = jobs[i].y_stride,
+                         .add = jobs[i].add};
     oa__mm_run(w->m->kern, w->m->pool, mm, n_jobs, x, x_stride, w->n, w->mm_scratch);
 }
 

@@ -12,7 +12,6 @@
 
 #include <string.h>
 
-#define MAX_JOBS 8
 #define CACHE_SIZE (128u * 1024u) /* activations of a token block */
 #define TASK_SIZE (64u * 1024u)   /* weight bytes of a task when there are few tokens */
 #define TASK_GROUPS 8             /* row groups of a task when there are many */
@@ -22,13 +21,19 @@ typedef struct mm_plan {
     const oa__kern *kern;
     const oa__mm *jobs;
     size_t n_jobs;
-    size_t first[MAX_JOBS + 1]; /* of each job in the line of groups */
+    size_t n_groups; /* of all jobs */
     size_t n_tasks;
     const float *x;
     size_t x_stride, n_tokens;
+    size_t n_tokens_job; /* most of a job */
     oa__acts acts;
     uint8_t *worker_scratch;
 } mm_plan;
+
+static size_t groups_of(const oa__mm *job)
+{
+    return (job->w->n_rows + OA__KERN_ROWS - 1) / OA__KERN_ROWS;
+}
 
 static size_t round64(size_t n)
 {
@@ -138,7 +143,9 @@ static void run_part(const mm_plan *p, const oa__mm *job, size_t begin, size_t e
     if (block < 8) block = 8;
     if (block > 256) block = 256;
 
-    for (size_t t = 0; t < p->n_tokens; t += block) {
+    const size_t first = job->first;
+    const size_t last = job->n_tokens > 0 ? first + job->n_tokens : p->n_tokens;
+    for (size_t t = first; t < last; t += block) {
         const oa__acts acts = {
             w->n_cols,           p->acts.q + t * w->n_cols, p->acts.d + t * nb,
             p->acts.ds + t * nb, p->acts.isum + t * nb,     p->acts.isum16 + 2 * t * nb};
@@ -151,8 +158,8 @@ static void run_part(const mm_plan *p, const oa__mm *job, size_t begin, size_t e
             .acts = quantised ? &acts : NULL,
             .x = p->x + t * p->x_stride,
             .x_stride = p->x_stride,
-            .n_tokens = p->n_tokens - t < block ? p->n_tokens - t : block,
-            .y = job->y + t * job->y_stride,
+            .n_tokens = last - t < block ? last - t : block,
+            .y = job->y + (t - first) * job->y_stride,
             .y_stride = job->y_stride,
             .add = job->add,
             .scratch = scratch,
@@ -164,16 +171,16 @@ static void run_part(const mm_plan *p, const oa__mm *job, size_t begin, size_t e
 static void mm_task(void *arg, size_t task, uint32_t worker)
 {
     const mm_plan *p = arg;
-    const size_t total = p->first[p->n_jobs];
-    const size_t per = total / p->n_tasks, rest = total % p->n_tasks;
+    const size_t per = p->n_groups / p->n_tasks, rest = p->n_groups % p->n_tasks;
     const size_t begin = task * per + (task < rest ? task : rest);
     const size_t end = begin + per + (task < rest);
 
-    for (size_t j = 0; j < p->n_jobs; j++) {
-        const size_t lo = begin > p->first[j] ? begin : p->first[j];
-        const size_t hi = end < p->first[j + 1] ? end : p->first[j + 1];
+    for (size_t j = 0, at = 0, next; at < end; j++, at = next) {
+        next = at + groups_of(&p->jobs[j]);
+        const size_t lo = begin > at ? begin : at;
+        const size_t hi = end < next ? end : next;
         if (lo < hi)
-            run_part(p, &p->jobs[j], lo - p->first[j], hi - p->first[j],
+            run_part(p, &p->jobs[j], lo - at, hi - at,
                      p->worker_scratch + (size_t)worker * OA__MM_SCRATCH);
     }
 }
@@ -181,11 +188,11 @@ static void mm_task(void *arg, size_t task, uint32_t worker)
 /* How many tasks: a multiple of the workers, so that they end together. */
 static size_t plan_tasks(const mm_plan *p, size_t n_workers, size_t weight_bytes)
 {
-    const size_t total = p->first[p->n_jobs];
-    size_t rounds = p->n_tokens >= MANY_TOKENS
+    const size_t total = p->n_groups;
+    size_t rounds = p->n_tokens_job >= MANY_TOKENS
                         ? (total + n_workers * TASK_GROUPS - 1) / (n_workers * TASK_GROUPS)
                         : weight_bytes / (n_workers * TASK_SIZE);
-    if (p->n_tokens < MANY_TOKENS && rounds > 4) rounds = 4;
+    if (p->n_tokens_job < MANY_TOKENS && rounds > 4) rounds = 4;
     if (rounds < 1) rounds = 1;
     return rounds * n_workers < total ? rounds * n_workers : total;
 }
@@ -203,13 +210,15 @@ void oa__mm_run(const oa__kern *kern, oa__pool *pool, const oa__mm *jobs, size_t
     size_t weight_bytes = 0;
     bool quantised = false;
 
-    oa__assert(n_jobs <= MAX_JOBS);
     if (n_jobs == 0 || n_tokens == 0) return;
     for (size_t j = 0; j < n_jobs; j++) {
         const oa__weight *w = jobs[j].w;
         const oa__type_shape *s = oa__kern_shape(w->type);
         oa__assert(w->n_cols == jobs[0].w->n_cols);
-        p.first[j + 1] = p.first[j] + (w->n_rows + OA__KERN_ROWS - 1) / OA__KERN_ROWS;
+        const size_t n = jobs[j].n_tokens > 0 ? jobs[j].n_tokens : n_tokens;
+        oa__assert(jobs[j].first + n <= n_tokens);
+        if (n > p.n_tokens_job) p.n_tokens_job = n;
+        p.n_groups += groups_of(&jobs[j]);
         weight_bytes += w->n_cols / s->block * s->size * w->n_rows;
         quantised = quantised || s->sub != 0;
     }
@@ -222,7 +231,7 @@ void oa__mm_run(const oa__kern *kern, oa__pool *pool, const oa__mm *jobs, size_t
         else
             oa__pool_run(pool, quantize_task, &p, n);
     }
-    if (p.first[n_jobs] == 0) return;
+    if (p.n_groups == 0) return;
     p.n_tasks = plan_tasks(&p, n_workers, weight_bytes);
     if (p.n_tasks == 1)
         mm_task(&p, 0, 0);

@@ -56,19 +56,22 @@ int oa__weight_load(oa__weight *w, oa__mem *mem, oa__pool *pool, uint32_t type, 
                     size_t n_cols, const void *src, oa__progress *progress, uint64_t done);
 void oa__weight_unload(oa__weight *w, oa__mem *mem);
 
-/* One product of a group that shares its input: y (+)= w x. */
+/* One product of a group that shares its input: y (+)= w x, for all tokens of the input or for
+ * n_tokens of them from `first` on; y is that of the first. */
 typedef struct oa__mm {
     const oa__weight *w;
     float *y; /* (n_tokens, y_stride) */
     size_t y_stride;
-    bool add; /* y += instead of y = */
+    bool add;               /* y += instead of y = */
+    size_t first, n_tokens; /* n_tokens 0 = all */
 } oa__mm;
 
 /* Scratch that oa__mm_run() needs for inputs of at most n_cols and n_tokens. */
 int oa__mm_scratch_size(size_t n_cols, size_t n_tokens, uint32_t n_workers, size_t *size);
 
-/* Run n_jobs (at most 8) products of the same input x (n_tokens, n_cols), x_stride floats apart,
- * on the pool: x is quantised once, then all rows of all jobs are split over the threads. */
+/* Run n_jobs products of the same input x (n_tokens, n_cols), x_stride floats apart, on the pool:
+ * x is quantised once, then all rows of all jobs are split over the threads. Each task looks at
+ * every job, so there should not be more than some hundreds. */
 void oa__mm_run(const oa__kern *kern, oa__pool *pool, const oa__mm *jobs, size_t n_jobs,
                 const float *x, size_t x_stride, size_t n_tokens, void *scratch);
 

@@ -55,7 +55,7 @@ static void problem_free(problem *p)
 static void run(problem *p, const oa__kern *kern, oa__pool *pool, size_t n_tokens, const float *x,
                 float *y, bool add)
 {
-    const oa__mm job = {&p->w, y, p->n_rows, add};
+    const oa__mm job = {.w = &p->w, .y = y, .y_stride = p->n_rows, .add = add};
     oa__mm_run(kern, pool, &job, 1, x, p->n_cols, n_tokens, p->scratch);
 }
 
@@ -178,7 +178,7 @@ static void test_tensor_mm__many_jobs(void **state)
     void *scratch = oa__alloc(NULL, size);
     for (size_t i = 0; i < N; i++) {
         problem_new(&p[i], types[i], 16 * i + 5, COLS, TOKENS, i);
-        jobs[i] = (oa__mm){&p[i].w, p[i].y, p[i].n_rows, false};
+        jobs[i] = (oa__mm){.w = &p[i].w, .y = p[i].y, .y_stride = p[i].n_rows};
     }
     oa__mm_run(kern, pool, jobs, N, p[0].x, COLS, TOKENS, scratch);
     for (size_t i = 0; i < N; i++) {
@@ -192,6 +192,47 @@ static void test_tensor_mm__many_jobs(void **state)
         problem_free(&p[i]);
     oa__free(NULL, scratch);
     oa__pool_free(pool);
+}
+
+/* Jobs that take stretches of the input's tokens: as if each had an input of its own. */
+static void test_tensor_mm__stretches_of_tokens(void **state)
+{
+    (void)state;
+    enum { N = 5, TOKENS = 300, COLS = 256 };
+    static const size_t first[N] = {0, 1, 3, 3, 20}, n_tokens[N] = {1, 2, 9, 17, 280};
+    for (size_t i = 0; i < TEST_N_TYPES; i++)
+        for (uint32_t n_threads = 1; n_threads <= 3; n_threads += 2) {
+            problem p[N];
+            oa__mm jobs[N];
+            size_t size;
+            oa__pool *pool = NULL;
+            const oa__kern *kern = oa__kern_get(oa__cpu_flags());
+            assert_int_equal(oa__pool_new(&pool, NULL, n_threads), OA_OK);
+            assert_int_equal(oa__mm_scratch_size(COLS, TOKENS, n_threads, &size), OA_OK);
+            void *scratch = oa__alloc(NULL, size);
+            for (size_t j = 0; j < N; j++) {
+                problem_new(&p[j], test_types[i], 16 * j + 7, COLS, TOKENS, 10 * i + j);
+                memset(p[j].y, 0xff, p[j].n_rows * TOKENS * sizeof(float));
+                jobs[j] = (oa__mm){.w = &p[j].w,
+                                   .y = p[j].y,
+                                   .y_stride = p[j].n_rows,
+                                   .first = first[j],
+                                   .n_tokens = n_tokens[j]};
+            }
+            oa__mm_run(kern, pool, jobs, N, p[0].x, COLS, TOKENS, scratch);
+            for (size_t j = 0; j < N; j++) {
+                const size_t y_size = p[j].n_rows * TOKENS * sizeof(float);
+                float *y = oa__alloc(NULL, y_size);
+                memset(y, 0xff, y_size);
+                run(&p[j], kern, NULL, n_tokens[j], p[0].x + first[j] * COLS, y, false);
+                assert_memory_equal(y, p[j].y, y_size);
+                oa__free(NULL, y);
+            }
+            for (size_t j = 0; j < N; j++)
+                problem_free(&p[j]);
+            oa__free(NULL, scratch);
+            oa__pool_free(pool);
+        }
 }
 
 /* One answer, also between builds and releases: products of made weights, by type. */
@@ -302,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_tensor_mm__every_type),
         cmocka_unit_test(test_tensor_mm__alone_batched_threaded),
         cmocka_unit_test(test_tensor_mm__many_jobs),
+        cmocka_unit_test(test_tensor_mm__stretches_of_tokens),
         cmocka_unit_test(test_tensor_mm__bits_are_frozen),
         cmocka_unit_test(test_tensor_mm__nan_stays_with_its_token),
         cmocka_unit_test(test_tensor_weight__errors),
