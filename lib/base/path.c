@@ -21,6 +21,12 @@ bool oa__file_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
+bool oa__is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 int oa__file_read(oa__mem *mem, const char *path, size_t max, char **out, size_t *len)
 {
     int rc = OA_OK;

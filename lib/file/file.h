@@ -164,4 +164,75 @@ typedef int (*oa__gguf_give_fn)(void *arg, size_t tensor, uint64_t done, const v
 int oa__gguf_writer_save(const oa__gguf_writer *w, const char *path, oa__gguf_give_fn give,
                          void *arg, oa__progress *progress);
 
+/* --- safetensors (safetensors.c) -----------------------------------------------------------------
+ */
+
+/* The tensors of a safetensors file, or of all files that an index names. Checked: each lies in its
+ * file, is as large as its shape says, overlaps no other, and has a name of its own. */
+typedef struct oa__safetensors oa__safetensors;
+
+enum { OA__ST_DIMS = 8 };
+typedef struct oa__st_tensor {
+    const char *name;  /* NUL-terminated, owned by the reader */
+    const char *dtype; /* as the format calls it: "F32" "F16" "BF16" "I64" ... */
+    bool known;        /* an enum oa__type, in type */
+    uint32_t type;
+    uint32_t n_dims;            /* 0 to 8 */
+    uint64_t dims[OA__ST_DIMS]; /* outermost first, as the file has them */
+    const uint8_t *data;        /* may be unaligned */
+    size_t size;
+    uint32_t file;
+} oa__st_tensor;
+
+int oa__safetensors_open(oa__safetensors **out, oa__mem *mem, const char *path, bool no_mmap);
+/* All files of a Hugging Face folder: those that STEM.safetensors.index.json names, or
+ * STEM.safetensors. OA_ENOTFOUND when there is neither. */
+int oa__safetensors_open_folder(oa__safetensors **out, oa__mem *mem, const char *folder,
+                                const char *stem, bool no_mmap);
+/* From memory that outlives it. */
+int oa__safetensors_open_memory(oa__safetensors **out, oa__mem *mem, const void *data, size_t size);
+void oa__safetensors_free(oa__safetensors *st);
+size_t oa__safetensors_count(const oa__safetensors *st);
+const oa__st_tensor *oa__safetensors_at(const oa__safetensors *st,
+                                        size_t i); /* an array, sorted by name */
+const oa__st_tensor *oa__safetensors_find(const oa__safetensors *st,
+                                          const char *name); /* or NULL */
+uint64_t oa__safetensors_file_size(const oa__safetensors *st);
+bool oa__safetensors_is_mapped(const oa__safetensors *st);
+void oa__safetensors_drop(const oa__safetensors *st, const oa__st_tensor *t);
+uint64_t oa__safetensors_hash(const oa__safetensors *st, uint64_t seed); /* samples of the data */
+
+/* --- GGUF tensors made of safetensors (assembly.c)
+ * ------------------------------------------------ */
+
+/* A list of tensors that are made when they are loaded, each put together from parts of others.
+ * Where a tensor is another one as it is, its bytes are used in place. */
+typedef struct oa__assembly oa__assembly;
+
+/* Some rows of a source. A row is what the innermost dimension spans; of a vector one element. The
+ * rows are seen as an array (n_a, n_b, n_c), n_c being what is left, of which those with
+ * b_begin <= b < b_end are taken, in the order a, b, c; swap: a, c, b. n_a, n_b of 0 mean 1,
+ * b_end of 0 means n_b. */
+typedef struct oa__part {
+    const oa__st_tensor *from;
+    uint64_t n_a, n_b, b_begin, b_end;
+    bool swap;
+    bool transpose; /* of a matrix: columns are the rows; nothing else may be asked for then */
+} oa__part;
+
+/* st is taken on success only. */
+int oa__assembly_new(oa__assembly **out, oa__mem *mem, oa__safetensors *st);
+void oa__assembly_free(oa__assembly *a);
+/* Add a tensor to the list and to w: the parts' rows one behind the other. type is what it has to
+ * be, which is the parts' or F32; plus is added to every element (then type must be F32). The parts
+ * must give exactly the elements of dims. OA_EFORMAT, OA_EUNSUPPORTED for a dtype. */
+int oa__assembly_add(oa__assembly *a, oa__gguf_writer *w, const char *name, uint32_t type,
+                     uint32_t n_dims, const uint64_t *dims, const oa__part *parts, size_t n_parts,
+                     float plus);
+/* Add a vector of n floats, copied. */
+int oa__assembly_add_floats(oa__assembly *a, oa__gguf_writer *w, const char *name, const float *v,
+                            size_t n);
+/* The virtual file of everything that was added to a and w. a is taken on success only. */
+int oa__assembly_finish(oa__assembly *a, const oa__gguf_writer *w, oa__gguf **out);
+
 #endif
