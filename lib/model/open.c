@@ -101,8 +101,8 @@ static int refuse_cut(const oa_model *m)
 static int read_header(oa_model *m, uint32_t flags, bool header_only)
 {
     const bool vocab_only = (flags & OA_MODEL_VOCAB_ONLY) != 0;
-    OA__TRY(oa__gguf_open(&m->gguf, &m->mem, m->path, (flags & OA_MODEL_NO_MMAP) != 0,
-                          vocab_only || header_only));
+    OA__TRY(oa__source_open(&m->gguf, &m->mem, m->path, (flags & OA_MODEL_NO_MMAP) != 0,
+                            vocab_only || header_only));
     const char *arch;
     size_t arch_len;
     OA__TRY(oa__gguf_str(m->gguf, "general.architecture", &arch, &arch_len));

@@ -4,6 +4,11 @@
 
 #include <string.h>
 
+#include "model/vocab_fit.h"
+
+static const char json_key[] = "tokenizer.huggingface.json",
+                  config_key[] = "tokenizer.huggingface.config";
+
 static int read_spans(oa_model *m, const char *key, oa__span **spans, size_t *n)
 {
     oa__gguf_strings it;
@@ -138,6 +143,67 @@ static int read_template(oa_model *m)
     return m->template_text != NULL ? OA_OK : OA_ENOMEM;
 }
 
+static void keep_ids(oa_model *m, const oa__vocab_spec *spec)
+{
+    m->bos_id = spec->bos_id;
+    m->eos_id = spec->eos_id;
+    m->eot_id = spec->eot_id;
+    m->unk_id = spec->unk_id;
+    m->pad_id = spec->pad_id;
+    m->add_bos = spec->add_bos;
+    m->add_eos = spec->add_eos;
+}
+
+/* Ids that end a generation besides those that have names: a list of ours. */
+static int read_ends(oa_model *m, oa__vocab_spec *spec, int32_t **ids)
+{
+    static const char key[] = "tokenizer.end_token_ids";
+    size_t n;
+    if (!oa__gguf_has(m->gguf, key)) return OA_OK;
+    OA__TRY(oa__gguf_array_len(m->gguf, key, OA__GGUF_I32, &n));
+    *ids = oa__alloc_array(&m->mem, n, sizeof **ids);
+    if (*ids == NULL) return OA_ENOMEM;
+    OA__TRY(oa__gguf_array_copy(m->gguf, key, OA__GGUF_I32, *ids, n));
+    spec->end_ids = *ids;
+    spec->n_end_ids = n;
+    return OA_OK;
+}
+
+/* The tokenizer of a Hugging Face folder, whose file says more than GGUF's keys can. */
+static int read_json_vocab(oa_model *m)
+{
+    oa__vocab_fit fit = {.mem = &m->mem};
+    oa__tokenizer_json *t = NULL;
+    oa__tokenizer_json_opts opts = OA__TOKENIZER_JSON_OPTS_INIT;
+    int32_t *end_ids = NULL;
+    const char *json;
+    size_t len;
+    int rc;
+    OA__TRY_GOTO(read_id(m, "tokenizer.ggml.bos_token_id", INT32_MAX, &opts.bos_id));
+    OA__TRY_GOTO(read_id(m, "tokenizer.ggml.eos_token_id", INT32_MAX, &opts.eos_id));
+    OA__TRY_GOTO(read_id(m, "tokenizer.ggml.padding_token_id", INT32_MAX, &opts.pad_id));
+    OA__TRY_GOTO(oa__gguf_str(m->gguf, json_key, &json, &len));
+    if (oa__gguf_has(m->gguf, config_key)) {
+        OA__TRY_GOTO(oa__gguf_str(m->gguf, config_key, &opts.config, &opts.config_len));
+    }
+    OA__TRY_GOTO(oa__tokenizer_json_new(&t, &m->mem, json, len, &opts));
+    oa__vocab_spec spec = *oa__tokenizer_json_spec(t);
+    const oa__gguf_tensor *embd = oa__gguf_tensor_find(m->gguf, "token_embd.weight");
+    if (embd != NULL && embd->dims[1] <= INT32_MAX) {
+        OA__TRY_GOTO(oa__vocab_fit_to(&fit, &spec, (size_t)embd->dims[1]));
+    }
+    OA__TRY_GOTO(read_id(m, "tokenizer.ggml.eot_token_id", spec.n_tokens, &spec.eot_id));
+    OA__TRY_GOTO(read_ends(m, &spec, &end_ids));
+    OA__TRY_GOTO(oa__vocab_new(&m->vocab, &m->mem, &spec));
+    keep_ids(m, &spec);
+    rc = read_template(m);
+fail:
+    oa__free(&m->mem, end_ids);
+    oa__vocab_fit_free(&fit);
+    oa__tokenizer_json_free(t);
+    return rc;
+}
+
 int oa__model_read_vocab(oa_model *m)
 {
     static const char tokens_key[] = "tokenizer.ggml.tokens",
@@ -152,6 +218,7 @@ int oa__model_read_vocab(oa_model *m)
     int32_t *types = NULL;
     char *pattern = NULL, *charsmap = NULL;
 
+    if (oa__gguf_has(m->gguf, json_key)) return read_json_vocab(m);
     OA__TRY_GOTO(read_kind(m, &spec));
     OA__TRY_GOTO(read_spans(m, tokens_key, &tokens, &spec.n_tokens));
     spec.tokens = tokens;
@@ -202,13 +269,7 @@ int oa__model_read_vocab(oa_model *m)
     set_defaults(&spec);
     OA__TRY_GOTO(read_ids(m, &spec));
     OA__TRY_GOTO(oa__vocab_new(&m->vocab, &m->mem, &spec));
-    m->bos_id = spec.bos_id;
-    m->eos_id = spec.eos_id;
-    m->eot_id = spec.eot_id;
-    m->unk_id = spec.unk_id;
-    m->pad_id = spec.pad_id;
-    m->add_bos = spec.add_bos;
-    m->add_eos = spec.add_eos;
+    keep_ids(m, &spec);
     rc = read_template(m);
     goto fail;
 no_memory:

@@ -64,6 +64,8 @@ typedef struct oa__vocab_spec {
      * most 8. */
     const int32_t *prefix, *suffix;
     size_t n_prefix, n_suffix;
+    const int32_t *end_ids; /* (n_end_ids) more tokens that end a generation; NULL = none */
+    size_t n_end_ids;
     /* UGM */
     const double *exact_scores; /* (n_tokens) instead of scores, or NULL */
     const char *charsmap;       /* SentencePiece's precompiled_charsmap, or NULL */

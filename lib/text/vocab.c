@@ -237,8 +237,12 @@ static const char *const end_texts[] = {
     "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>",
 };
 
-static void mark_ends(oa__vocab *v)
+static void mark_ends(oa__vocab *v, const oa__vocab_spec *spec)
 {
+    for (size_t i = 0; i < spec->n_end_ids; i++) {
+        const int32_t id = spec->end_ids[i];
+        if (id >= 0 && (size_t)id < v->n_tokens) v->flags[id] |= OA__TOKEN_END;
+    }
     for (size_t i = 0; i < v->n_tokens; i++) {
         if (v->types[i] != OA__TOKEN_CONTROL && v->types[i] != OA__TOKEN_USER_DEFINED) continue;
         oa__span t = oa__vocab_token(v, (int32_t)i);
@@ -258,7 +262,7 @@ static int build(oa__vocab *v, const oa__vocab_spec *spec)
     OA__TRY(spell_tokens(v));
     OA__TRY(index_texts(v, key));
     OA__TRY(index_special(v));
-    mark_ends(v);
+    mark_ends(v, spec);
     if (v->kind == OA__VOCAB_BPE) {
         OA__TRY(oa__bpe_init(v, spec, key));
         snprintf(v->describe, sizeof v->describe, "bpe %s", oa__pretoken_name(v->pretoken));
