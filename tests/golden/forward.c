@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One answer: the logits of the tiny model hash to the numbers below on every tier that this
- * machine has, with 1 to 3 threads, in passes of any length, alone or among strangers. The model
- * holds every weight type. When a kernel's definition is changed on purpose, run with -v and write
- * the new numbers here.
+ * One answer: the logits of small models hash to the numbers below on every tier that this machine
+ * has, with 1 to 3 threads, in passes of any length, alone or among strangers. The first holds
+ * every weight type, the others (make_arch.py) what other architectures have. When a kernel's
+ * definition is changed on purpose, run with -v and write the new numbers here.
+ *
+ *     test_golden_forward MODEL.gguf [-v]
  */
 #include "model/model.h"
 
@@ -17,11 +19,18 @@
 
 enum { N_IDS = 100, N_PAGES = (N_IDS + OA__KV_PAGE - 1) / OA__KV_PAGE, N_SEQS = 3 };
 
-static const uint64_t frozen[] = {
-    [OA_KV_F16] = 0xad6508e3573b5530,
-    [OA_KV_F32] = 0x7619429edfc6acf5,
+static const struct golden {
+    const char *name;
+    uint64_t hash[2]; /* by key/value type */
+} goldens[] = {
+    {"tiny", {[OA_KV_F16] = 0xad6508e3573b5530, [OA_KV_F32] = 0x7619429edfc6acf5}},
+    {"gptneox", {[OA_KV_F16] = 0xe6ca8c0c22aca458, [OA_KV_F32] = 0x817395da9c32890d}},
+    {"gemma3", {[OA_KV_F16] = 0x1f1d51490211114c, [OA_KV_F32] = 0xb262c597a58fdc28}},
+    {"phi3", {[OA_KV_F16] = 0xfa158cc742ef5036, [OA_KV_F32] = 0x60229935ba7dcc38}},
 };
 
+static const char *path;
+static const uint64_t *frozen; /* of the model at `path` */
 static bool verbose;
 static int32_t ids[N_SEQS][N_IDS];
 
@@ -30,11 +39,8 @@ typedef struct sequence {
     float *logits; /* (N_IDS, n_vocab) */
 } sequence;
 
-static oa_model *open_tiny(uint32_t cpu, uint32_t n_threads)
+static oa_model *open_model(uint32_t cpu, uint32_t n_threads)
 {
-    const char *source = getenv("OA_TEST_SOURCE");
-    char path[4096];
-    snprintf(path, sizeof path, "%s/tests/golden/tiny.gguf", source ? source : ".");
     oa_model_opts opts = OA_MODEL_OPTS_INIT;
     opts.cpu = cpu;
     opts.n_threads = n_threads;
@@ -111,7 +117,7 @@ static void check_tier(uint32_t cpu)
 {
     static const size_t chunks[] = {1, 3, 16, 33, N_IDS};
     for (uint32_t n_threads = 1; n_threads <= 3; n_threads++) {
-        oa_model *m = open_tiny(cpu, n_threads);
+        oa_model *m = open_model(cpu, n_threads);
         if (m == NULL) {
             print_message("# this machine lacks tier %u\n", cpu);
             skip();
@@ -149,7 +155,7 @@ static void test_golden_forward__avx512vnni(void **state)
 /* Three sequences advance in one pass by different steps; the first must not notice. */
 static void test_golden_forward__among_strangers(void **state)
 {
-    oa_model *m = open_tiny(OA_CPU_BEST, 2);
+    oa_model *m = open_model(OA_CPU_BEST, 2);
     const size_t n_vocab = oa__model_n_vocab(m);
     sequence s[N_SEQS];
     size_t at[N_SEQS] = {0};
@@ -183,7 +189,7 @@ static void test_golden_forward__among_strangers(void **state)
 /* Logits that nobody asks for change nothing in those that somebody does. */
 static void test_golden_forward__few_logits(void **state)
 {
-    oa_model *m = open_tiny(OA_CPU_BEST, 2);
+    oa_model *m = open_model(OA_CPU_BEST, 2);
     const size_t n_vocab = oa__model_n_vocab(m);
     sequence all, few;
     oa__work *work;
@@ -234,6 +240,17 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_golden_forward__among_strangers),
         cmocka_unit_test(test_golden_forward__few_logits),
     };
-    verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
+    path = argc > 1 ? argv[1] : "";
+    verbose = argc > 2 && strcmp(argv[2], "-v") == 0;
+    for (size_t i = 0; i < OA__ARRAY_LEN(goldens); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s.gguf", goldens[i].name);
+        const size_t len = strlen(path), n = strlen(name);
+        if (len >= n && strcmp(path + len - n, name) == 0) frozen = goldens[i].hash;
+    }
+    if (frozen == NULL) {
+        fprintf(stderr, "usage: test_golden_forward MODEL.gguf [-v]\n");
+        return 2;
+    }
     return cmocka_run_group_tests_name("golden_forward", tests, NULL, NULL);
 }

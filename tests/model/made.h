@@ -29,6 +29,7 @@ typedef struct made {
     const char *extra_tensor;
     const char *extra_key; /* u32 */
     uint32_t extra_value;
+    uint32_t n_rot; /* 0 = as wide as a head */
     bool scores_u8; /* token scores as bytes */
 } made;
 
@@ -158,7 +159,7 @@ static inline build made_model(const made *m)
     made_u32(&k, "llama.attention.head_count", MADE_HEADS);
     made_u32(&k, "llama.attention.head_count_kv", 1);
     if (made_key(&k, "llama.attention.layer_norm_rms_epsilon", MADE_F32)) build_f32(&k.b, 1e-5f);
-    made_u32(&k, "llama.rope.dimension_count", MADE_WIDTH / MADE_HEADS);
+    made_u32(&k, "llama.rope.dimension_count", m->n_rot ? m->n_rot : MADE_WIDTH / MADE_HEADS);
     if (m->extra_key != NULL) made_u32(&k, m->extra_key, m->extra_value);
     made_vocab(&k);
 

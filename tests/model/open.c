@@ -232,7 +232,8 @@ static void test_model_open__wrong_keys(void **state)
         }
     }
     unlink(made_path());
-    EXPECT(OA_EUNSUPPORTED, "\"bert\" is not supported; known: llama",
+    EXPECT(OA_EUNSUPPORTED,
+           "\"bert\" is not supported; known: llama, smollm3, gptneox, falcon, gpt2",
            .change_key = "general.architecture", .text = "bert");
     EXPECT(OA_EUNSUPPORTED, "tokenizer \"wpm\"", .change_key = "tokenizer.ggml.model",
            .text = "wpm");
@@ -261,6 +262,42 @@ static void test_model_open__wrong_keys(void **state)
            .text = "waves");
     EXPECT(OA_OK, NULL, .extra_key = "llama.rope.scaling.type",
            .change_key = "llama.rope.scaling.type", .text = "yarn");
+    EXPECT(OA_EUNSUPPORTED, "dynamic rope scaling of 2 dimensions",
+           .extra_key = "llama.rope.scaling.type", .change_key = "llama.rope.scaling.type",
+           .text = "dynamic", .n_rot = 2);
+    EXPECT(OA_EFORMAT, "rope_factors_short.weight is missing",
+           .extra_key = "llama.rope.scaling.type", .change_key = "llama.rope.scaling.type",
+           .text = "longrope");
+    EXPECT(OA_EUNSUPPORTED, "activation is \"swish\", want one of silu, gelu, gelu_tanh, relu",
+           .extra_key = "llama.hidden_activation", .change_key = "llama.hidden_activation",
+           .text = "swish");
+    static const char *const factors[] = {
+        "rope.freq_base", "rope.freq_base_swa", "rope.scale_linear", "embedding_scale",
+        "residual_scale", "logit_scale",        "attention.scale"};
+    for (size_t i = 0; i < OA__ARRAY_LEN(factors); i++) {
+        char key[64], text[80];
+        snprintf(key, sizeof key, "llama.%s", factors[i]);
+        snprintf(text, sizeof text, "%s is out of range", key);
+        EXPECT(OA_EUNSUPPORTED, text, .extra_key = key, .extra_value = 0);
+        EXPECT(OA_EFORMAT, key, .extra_key = key, .change_key = key, .text = "1");
+        EXPECT(OA_OK, NULL, .extra_key = key, .extra_value = 2);
+    }
+    EXPECT(OA_EUNSUPPORTED, "range", .extra_key = "llama.attn_logit_softcapping",
+           .extra_value = 2000000);
+    EXPECT(OA_EUNSUPPORTED, "range", .extra_key = "llama.final_logit_softcapping",
+           .extra_value = 2000000);
+    EXPECT(OA_EFORMAT, "use_parallel_residual", .extra_key = "llama.use_parallel_residual");
+    EXPECT(OA_OK, NULL, .extra_key = "llama.attention.sliding_window", .extra_value = UINT32_MAX);
+    EXPECT(OA_OK, NULL, .extra_key = "llama.attention.sliding_window", .extra_value = 1);
+    EXPECT(OA_EUNSUPPORTED, "is 0, want 1 to 1024",
+           .extra_key = "llama.attention.sliding_window_pattern");
+    EXPECT(OA_EFORMAT, "has 258 elements, the model 1 layers",
+           .extra_key = "llama.attention.sliding_window_pattern",
+           .array_key = "llama.attention.sliding_window_pattern");
+    EXPECT(OA_EUNSUPPORTED, "is 1025, want 0 to 1024", .extra_key = "llama.rope.layers",
+           .extra_value = 1025);
+    EXPECT(OA_EFORMAT, "gpt2.block_count is missing", .change_key = "general.architecture",
+           .text = "gpt2");
     EXPECT(OA_EFORMAT, "eos_token_id is 258", .change_key = "tokenizer.ggml.eos_token_id",
            .value = 258);
     EXPECT(OA_OK, NULL, .change_key = "tokenizer.ggml.eos_token_id", .value = UINT32_MAX);
