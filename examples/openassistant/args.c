@@ -35,7 +35,7 @@ static const option options[] = {
     {"load", 0, TEXT, AT(load), CLI_CHAT, "FILE", "go on with a chat that /save wrote"},
     {"system", 0, TEXT, AT(system), SPEAKS, "TEXT", "system text: how the assistant should be"},
     {"template", 0, TEXT, AT(template_name), SPEAKS, "NAME",
-     "chat template in place of the model's: oasst chatml llama-2 zephyr plain"},
+     "chat template in place of the model's: oasst oasst-v2 chatml llama-2 ..."},
     {"template-file", 0, TEXT, AT(template_file), SPEAKS, "FILE", "Jinja chat template to use"},
     {"raw", 0, SWITCH, AT(raw), CLI_RUN, NULL,
      "continue the prompt as it stands, without a chat template"},

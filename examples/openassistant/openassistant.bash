@@ -21,7 +21,10 @@ _openassistant()
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             return
             ;;
-        --template) words="oasst chatml llama-2 zephyr plain" ;;
+        --template)
+            words="oasst oasst-v2.5 oasst-prefix oasst-v2 oasst-legacy oasst-text"
+            words="$words chatml llama-2 zephyr plain"
+            ;;
         --kv) words="f16 f32" ;;
         --cpu) words="c avx2 avx512vnni" ;;
         *)

@@ -341,7 +341,8 @@ typedef struct oa_render_opts {
     uint32_t flags;             /**< sum of #oa_render_flags; default 0 */
     uint32_t reserved;          /**< 0 */
     const char *template_name;  /**< NULL = the model's own template (default); or one of "oasst",
-                                     "chatml", "llama-2", "zephyr", "plain" */
+                                     "oasst-v2.5", "oasst-prefix", "oasst-v2", "oasst-legacy",
+                                     "oasst-text", "chatml", "llama-2", "zephyr", "plain" */
     const char *template_text;  /**< Jinja text to use instead; NULL = none (default) */
     const char *variables_json; /**< a JSON object whose members become variables of the template
                                      ("tools", "documents", ...); NULL = none (default) */
@@ -358,7 +359,8 @@ typedef struct oa_render_opts {
  *
  * The template is run by an interpreter of our own with limits on steps, depth and output; it
  * can reach nothing but its variables. What it can't run is an error with the template's line:
- * no other template is ever used in its place.
+ * no other template is ever used in its place. A built-in template that needs a special token
+ * which the model's vocabulary does not have is an error too.
  *
  * @param model         an open model
  * @param messages      the conversation, oldest first; may be NULL when n_messages is 0
@@ -384,7 +386,8 @@ OA_API int oa_model_render_chat(const oa_model *model, const oa_message *message
 /**
  * Write a conversation as token ids: oa_model_render_chat(), then tokenize with special tokens.
  * Text inside the messages that merely spells a special token is encoded letter by letter, so a
- * message can't pretend to be another turn.
+ * message can't pretend to be another turn. The same holds for texts inside variables_json, but
+ * those of members whose name ends in "_token".
  *
  * @param model         an open model
  * @param messages      the conversation, oldest first; may be NULL when n_messages is 0

@@ -13,6 +13,7 @@ typedef struct render {
     size_t n_messages;
     oa__str guarded; /* roles and contents with guards, each followed by a NUL */
     oa__str text;    /* the result */
+    bool guard;      /* special tokens in messages and variables are mere text */
 } render;
 
 static void render_free(render *r)
@@ -115,6 +116,8 @@ static int run_template(render *r)
         .eos_token = eos,
         .variables_json = r->opts.variables_json,
         .now_s = oa__clock_wall_s(),
+        .vocab = r->m->vocab,
+        .guard = r->guard,
     };
     rc = oa__template_render(r->text.mem, text, len, &args, &r->text);
 fail:
@@ -127,7 +130,7 @@ static int render_chat(render *r, const oa_model *model, const oa_message *messa
                        size_t n_messages, size_t message_size, const oa_render_opts *opts,
                        bool guard)
 {
-    *r = (render){.m = model};
+    *r = (render){.m = model, .guard = guard};
     if (model == NULL || (messages == NULL && n_messages > 0)) {
         return oa__err(OA_EINVAL, "model or messages is NULL");
     }

@@ -50,9 +50,9 @@ static int set_messages(tmpl *t, const oa__render_args *args)
     return set_var(t, "messages", list);
 }
 
-static int set_variables(tmpl *t, const oa__render_args *args)
+static int set_variables(tmpl *t, const oa__render_args *args, bool named)
 {
-    OA__TRY(oa__tmpl_set_globals(t));
+    OA__TRY(oa__tmpl_set_globals(t, named));
     OA__TRY(set_messages(t, args));
     OA__TRY(set_var(t, "add_generation_prompt", oa__tmpl_bool(args->add_generation_prompt)));
     /* transformers always gives these two. */
@@ -81,8 +81,10 @@ int oa__template_render(oa__mem *mem, const char *text, size_t text_len,
     if (args->max_steps > 0) t.max_steps = args->max_steps;
     if (args->max_output > 0) t.max_output = args->max_output;
     t.now_s = args->now_s;
+    t.vocab = args->vocab;
+    t.guard = args->guard && args->vocab != NULL;
     t.out = &result;
-    int rc = set_variables(&t, args);
+    int rc = set_variables(&t, args, oa__tmpl_is_named(text));
     if (rc == OA_OK) rc = oa__tmpl_parse(&t, text, text_len, &body);
     if (rc == OA_OK) rc = oa__tmpl_run(&t, body);
     if (rc == OA_OK && result.len > 0) rc = oa__str_add(out, result.data, result.len);

@@ -4,19 +4,31 @@
 
 #include <string.h>
 
-enum { F_RANGE, F_DICT, F_NAMESPACE, F_CYCLER, F_JOINER, F_RAISE, F_STRFTIME, F_LIPSUM, F_COUNT };
+enum {
+    F_RANGE,
+    F_DICT,
+    F_NAMESPACE,
+    F_CYCLER,
+    F_JOINER,
+    F_RAISE,
+    F_STRFTIME,
+    F_LIPSUM,
+    F_SPECIAL,
+    F_COUNT
+};
 
-static const char *const func_names[F_COUNT] = {
-    "range", "dict", "namespace", "cycler", "joiner", "raise_exception", "strftime_now", "lipsum"};
+static const char *const func_names[F_COUNT] = {"range",        "dict",   "namespace",
+                                                "cycler",       "joiner", "raise_exception",
+                                                "strftime_now", "lipsum", "special_token"};
 
 const char *oa__tmpl_func_name(uint32_t id)
 {
     return func_names[id];
 }
 
-int oa__tmpl_set_globals(tmpl *t)
+int oa__tmpl_set_globals(tmpl *t, bool named)
 {
-    for (uint32_t i = 0; i < F_COUNT; i++) {
+    for (uint32_t i = 0; i < (named ? F_COUNT : F_SPECIAL); i++) {
         const tatom *a = oa__tmpl_atom(t, func_names[i], strlen(func_names[i]));
         if (a == NULL) return oa__tmpl_nomem(t);
         ((tatom *)a)->root = (tval){.type = T_FUNC, .sub = i};
@@ -169,6 +181,22 @@ static int f_cycler(tmpl *t, const tcall *call, bool joiner, tval *out)
     return OA_OK;
 }
 
+/* special_token(text), for built-in templates: the text, when it is a special token. */
+static int f_special(tmpl *t, const tcall *call, tval *out)
+{
+    static const char *const names[] = {"text", NULL};
+    OA__TRY(oa__tmpl_bind(t, "special_token()", call, names, 1, out));
+    if (out->type != T_STR) return oa__tmpl_fail(t, "special_token() wants a text");
+    if (t->vocab == NULL) return OA_OK;
+    const tstr *s = out->u.s;
+    const int32_t id = oa__vocab_find(t->vocab, s->s, s->len);
+    if (id >= 0 && oa__vocab_is_marked(t->vocab, id)) return OA_OK;
+    return oa__tmpl_fail(t,
+                         "the format needs the special token %.*s, which the model's vocabulary "
+                         "does not have",
+                         (int)(s->len > 60 ? 60 : s->len), s->s);
+}
+
 int oa__tmpl_func_call(tmpl *t, uint32_t id, const tcall *call, tval *out)
 {
     static const char *const format[] = {"format", NULL};
@@ -189,6 +217,8 @@ int oa__tmpl_func_call(tmpl *t, uint32_t id, const tcall *call, tval *out)
     case F_STRFTIME:
         OA__TRY(oa__tmpl_bind(t, "strftime_now()", call, format, 1, v));
         return oa__tmpl_strftime(t, v[0], out);
+    case F_SPECIAL:
+        return f_special(t, call, out);
     default:
         return oa__tmpl_fail(t, "%s() is not supported", func_names[id]);
     }

@@ -45,6 +45,8 @@ static int add_string(writer *w, const tstr *s)
             OA__TRY(oa__tmpl_out_addf(w->t, w->o, "\\%c", to[hit - from]));
         } else if (cp == 127) {
             OA__TRY(add(w, "\x7F"));
+        } else if (cp == 0xFDD0 && w->t->guard) {
+            OA__TRY(add(w, OA__GUARD));
         } else if (cp < 0x10000) {
             OA__TRY(oa__tmpl_out_addf(w->t, w->o, "\\u%04x", (unsigned)cp));
         } else {
@@ -189,12 +191,33 @@ int oa__tmpl_tojson(tmpl *t, tval v, const tcall *call, tval *out)
 
 /* --- in --------------------------------------------------------------------------------------- */
 
+/* A copy of a text, with guards when this render wants them. */
+static int from_text(tmpl *t, const char *s, size_t len, bool guard, tval *out)
+{
+    if (!guard) return oa__tmpl_str_copy(t, s, len, out);
+    oa__str copy = {.mem = t->mem};
+    int rc = oa__vocab_guard(t->vocab, s, len, &copy);
+    if (rc == OA_OK) rc = oa__tmpl_str_copy(t, copy.data ? copy.data : "", copy.len, out);
+    oa__str_free(&copy);
+    return rc;
+}
+
+/* Templates look members up by names such as "role", which must not change. */
+static bool is_plain_name(const char *s)
+{
+    for (; *s != '\0'; s++) {
+        const char low = (char)(*s | 32);
+        if (!(low >= 'a' && low <= 'z') && !(*s >= '0' && *s <= '9') && *s != '_') return false;
+    }
+    return true;
+}
+
 /* Recurses as deep as check_depth() lets it. */
-static int from_json(tmpl *t, const json_t *j, tval *out)
+static int from_json(tmpl *t, const json_t *j, bool guard, tval *out)
 {
     switch (json_typeof(j)) {
     case JSON_STRING:
-        return oa__tmpl_str_copy(t, json_string_value(j), json_string_length(j), out);
+        return from_text(t, json_string_value(j), json_string_length(j), guard, out);
     case JSON_INTEGER:
         *out = oa__tmpl_int(json_integer_value(j));
         return OA_OK;
@@ -212,7 +235,7 @@ static int from_json(tmpl *t, const json_t *j, tval *out)
         size_t n = json_array_size(j);
         OA__TRY(oa__tmpl_list(t, T_LIST, n, out));
         for (size_t i = 0; i < n; i++) {
-            OA__TRY(from_json(t, json_array_get(j, i), &out->u.l->items[i]));
+            OA__TRY(from_json(t, json_array_get(j, i), guard, &out->u.l->items[i]));
         }
         return OA_OK;
     }
@@ -224,8 +247,8 @@ static int from_json(tmpl *t, const json_t *j, tval *out)
          i = json_object_iter_next((json_t *)j, i)) {
         tval key, val;
         const char *name = json_object_iter_key(i);
-        OA__TRY(oa__tmpl_str_copy(t, name, strlen(name), &key));
-        OA__TRY(from_json(t, json_object_iter_value(i), &val));
+        OA__TRY(from_text(t, name, strlen(name), guard && !is_plain_name(name), &key));
+        OA__TRY(from_json(t, json_object_iter_value(i), guard, &val));
         OA__TRY(oa__tmpl_dict_set(t, out->u.d, key, val));
     }
     return OA_OK;
@@ -269,15 +292,18 @@ int oa__tmpl_load_json(tmpl *t, const char *json)
         json_decref(root);
         return oa__err(OA_EINVAL, "template variables: found no JSON object");
     }
-    tval all;
-    int rc = from_json(t, root, &all);
-    json_decref(root);
-    OA__TRY(rc);
-    for (size_t i = 0; i < all.u.d->len; i++) {
-        const tstr *name = all.u.d->ents[i].key.u.s;
-        const tatom *a = oa__tmpl_atom(t, name->s, name->len);
-        if (a == NULL) return oa__tmpl_nomem(t);
-        ((tatom *)a)->root = all.u.d->ents[i].val;
+    int rc = OA_OK;
+    for (void *i = json_object_iter(root); i != NULL && rc == OA_OK;
+         i = json_object_iter_next(root, i)) {
+        const char *name = json_object_iter_key(i);
+        const size_t len = strlen(name);
+        const bool is_token = len > 6 && strcmp(name + len - 6, "_token") == 0;
+        tval val = {0};
+        rc = from_json(t, json_object_iter_value(i), t->guard && !is_token, &val);
+        const tatom *a = rc == OA_OK ? oa__tmpl_atom(t, name, len) : NULL;
+        if (a != NULL) ((tatom *)a)->root = val;
+        if (rc == OA_OK && a == NULL) rc = oa__tmpl_nomem(t);
     }
-    return OA_OK;
+    json_decref(root);
+    return rc;
 }

@@ -3,35 +3,23 @@
  * Built-in templates, for models that carry none. They are ordinary template texts, run by the same
  * interpreter as a model's own. docs say what each looks like; tests/text/template_named.c pins it.
  */
-#include "text/text.h"
+#include "text/template_named.h"
+#include "text/template_priv.h"
 
 #include <string.h>
 
-/* Open Assistant, message format 2.5: no white space between the parts. */
-static const char oasst[] =
-    "{%- for message in messages -%}"
-    "{%- if message['role'] == 'user' or message['role'] == 'prompter' -%}"
-    "{{ '<|prompter|>' }}"
-    "{%- elif message['role'] == 'assistant' -%}"
-    "{{ '<|assistant|>' }}"
-    "{%- elif message['role'] == 'system' -%}"
-    "{{ '<|system|>' }}"
-    "{%- else -%}"
-    "{{ raise_exception('role ' ~ message['role'] ~ ' is not known to the oasst format') }}"
-    "{%- endif -%}"
-    "{{ message['content'] ~ eos_token | default('<|endoftext|>') }}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}";
-
 static const char chatml[] =
     "{%- for message in messages -%}"
-    "{{ '<|im_start|>' ~ message['role'] ~ '\\n' ~ message['content'] ~ '<|im_end|>' ~ '\\n' }}"
+    "{{ special_token('<|im_start|>') ~ message['role'] | replace('prompter', 'user') ~ '\\n' }}"
+    "{{ message['content'] ~ special_token('<|im_end|>') ~ '\\n' }}"
     "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}";
+    "{%- if add_generation_prompt -%}"
+    "{{ special_token('<|im_start|>') ~ 'assistant\\n' }}"
+    "{%- endif -%}";
 
 static const char llama_2[] =
-    "{%- set bos = bos_token | default('<s>') -%}"
-    "{%- set eos = eos_token | default('</s>') -%}"
+    "{%- set bos = special_token(bos_token | default('<s>')) -%}"
+    "{%- set eos = special_token(eos_token | default('</s>')) -%}"
     "{%- set ns = namespace(system='', user=true) -%}"
     "{%- for message in messages -%}"
     "{%- if message['role'] == 'system' and loop.first -%}"
@@ -49,7 +37,7 @@ static const char llama_2[] =
     "{%- endfor -%}";
 
 static const char zephyr[] =
-    "{%- set eos = eos_token | default('</s>') -%}"
+    "{%- set eos = special_token(eos_token | default('</s>')) -%}"
     "{%- for message in messages -%}"
     "{{ '<|' ~ message['role'] ~ '|>\\n' ~ message['content'] ~ eos ~ '\\n' }}"
     "{%- endfor -%}"
@@ -64,8 +52,19 @@ static const char plain[] = "{%- for message in messages -%}"
                             "{%- endfor -%}"
                             "{%- if add_generation_prompt -%}{{ 'Assistant:' }}{%- endif -%}";
 
-static const char *const names[] = {"oasst", "chatml", "llama-2", "zephyr", "plain", NULL};
-static const char *const texts[] = {oasst, chatml, llama_2, zephyr, plain};
+static const char *const names[] = {
+    "oasst",   "oasst-v2.5", "oasst-prefix", "oasst-v2", "oasst-legacy", "oasst-text", "chatml",
+    "llama-2", "zephyr",     "plain",        NULL};
+static const char *const texts[] = {oa__template_oasst,
+                                    oa__template_oasst,
+                                    oa__template_oasst_prefix,
+                                    oa__template_oasst_v2,
+                                    oa__template_oasst_legacy,
+                                    oa__template_oasst_text,
+                                    chatml,
+                                    llama_2,
+                                    zephyr,
+                                    plain};
 
 const char *oa__template_named(const char *name)
 {
@@ -78,4 +77,12 @@ const char *oa__template_named(const char *name)
 const char *const *oa__template_names(void)
 {
     return names;
+}
+
+bool oa__tmpl_is_named(const char *text)
+{
+    for (size_t i = 0; names[i] != NULL; i++) {
+        if (texts[i] == text) return true;
+    }
+    return false;
 }

@@ -347,6 +347,8 @@ struct tmpl {
     bool over_limit; /* the last failed allocation hit the arena limit */
     size_t max_output;
     uint64_t now_s;
+    const oa__vocab *vocab; /* what special_token() asks, and guards are for; NULL = nothing */
+    bool guard;             /* texts of variables get guards */
 
     tout *out;
     tscope *scope; /* NULL = top level */
@@ -526,7 +528,8 @@ int oa__tmpl_lookup(tmpl *t, const tatom *name, tval *out);
 
 /* --- template_func.c -------------------------------------------------------------------------- */
 
-int oa__tmpl_set_globals(tmpl *t);
+int oa__tmpl_set_globals(tmpl *t, bool named); /* named: a built-in template runs */
+bool oa__tmpl_is_named(const char *text);
 const char *oa__tmpl_func_name(uint32_t id);
 int oa__tmpl_func_call(tmpl *t, uint32_t id, const tcall *call, tval *out);
 /* Put arguments into named places: vals[i] stays T_MISSING when not given. `names` ends with

@@ -54,8 +54,8 @@ typedef struct oa__vocab_spec {
     const oa__span *merges; /* (n_merges) "left right", for BPE */
     size_t n_merges;
     const oa__span *merge_pairs; /* (2 * n_merges) left, right; instead of merges, or NULL */
-    const uint8_t *added;        /* (n_tokens) OA__ADDED_ flags, or NULL: control tokens are found in
-                                    the text as it is, user-defined ones in its normal form */
+    const uint8_t *added; /* (n_tokens) OA__ADDED_ flags, or NULL: control tokens are found in
+                             the text as it is, user-defined ones in its normal form */
     const struct oa__pipeline_spec *pipeline; /* of a tokenizer.json; wins over pattern; or NULL */
     int32_t bos_id, eos_id, eot_id, unk_id, pad_id; /* -1 = none; others are checked */
     bool add_bos, add_eos;
@@ -84,6 +84,8 @@ oa__span oa__vocab_token(const oa__vocab *v, int32_t id);
 /* -1 when no token has exactly this stored text. */
 int32_t oa__vocab_find(const oa__vocab *v, const char *text, size_t len);
 bool oa__vocab_is_special(const oa__vocab *v, int32_t id); /* control or unknown */
+/* Recognised as a whole in a text: control, unknown or user-defined. */
+bool oa__vocab_is_marked(const oa__vocab *v, int32_t id);
 /* End of generation: eos, eot, and control or user-defined tokens whose text is one of the known
  * end texts. False for an id outside the vocabulary. */
 bool oa__vocab_is_end(const oa__vocab *v, int32_t id);
@@ -100,7 +102,10 @@ typedef struct oa__tokenizer_json_opts {
     int32_t bos_id, eos_id, pad_id; /* where tokenizer_config.json names none: config.json's or
                                        generation_config.json's; -1 = none */
 } oa__tokenizer_json_opts;
-#define OA__TOKENIZER_JSON_OPTS_INIT {NULL, 0, -1, -1, -1}
+#define OA__TOKENIZER_JSON_OPTS_INIT                                                               \
+    {                                                                                              \
+        NULL, 0, -1, -1, -1                                                                        \
+    }
 
 /* json is copied as far as it is needed. opts NULL = nothing. OA_EFORMAT for what is no such file,
  * OA_EUNSUPPORTED with its name for what the file asks and is not known here: no text is ever cut
@@ -167,8 +172,8 @@ int oa__utf8_stream_end(oa__utf8_stream *s, oa__str *out);
 
 /* --- chat templates (template*.c) ------------------------------------------------------------ */
 
-/* The built-in template of a name ("oasst", "chatml", "llama-2", "zephyr", "plain") as Jinja text,
- * or NULL. */
+/* The built-in template of a name ("oasst", "chatml" ...) as Jinja text, or NULL. Rendered with a
+ * vocabulary it fails where it needs a special token that is not there. */
 const char *oa__template_named(const char *name);
 /* All names, NULL-terminated. */
 const char *const *oa__template_names(void);
@@ -192,6 +197,9 @@ typedef struct oa__render_args {
     size_t max_output;                 /* 0 = 64 MiB */
     uint64_t max_steps;                /* 0 = 10 million */
     uint64_t now_s;                    /* for strftime_now; seconds since 1970, UTC */
+    const oa__vocab *vocab;            /* whose special tokens built-in templates need; or NULL */
+    bool guard;                        /* guard the texts of variables_json for `vocab`, but those
+                                          of members whose name ends in "_token" */
 } oa__render_args;
 
 /* Parse and render in one go; appends to out, which a failure leaves as it was. Behaves as jinja2

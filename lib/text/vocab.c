@@ -395,6 +395,11 @@ bool oa__vocab_is_special(const oa__vocab *v, int32_t id)
     return v->types[id] == OA__TOKEN_CONTROL || v->types[id] == OA__TOKEN_UNKNOWN;
 }
 
+bool oa__vocab_is_marked(const oa__vocab *v, int32_t id)
+{
+    return oa__vocab_is_special(v, id) || v->types[id] == OA__TOKEN_USER_DEFINED;
+}
+
 bool oa__vocab_is_end(const oa__vocab *v, int32_t id)
 {
     return id >= 0 && (size_t)id < v->n_tokens && (v->flags[id] & OA__TOKEN_END);

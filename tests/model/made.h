@@ -29,8 +29,10 @@ typedef struct made {
     const char *extra_tensor;
     const char *extra_key; /* u32 */
     uint32_t extra_value;
-    uint32_t n_rot; /* 0 = as wide as a head */
-    bool scores_u8; /* token scores as bytes */
+    uint32_t n_rot;              /* 0 = as wide as a head */
+    bool scores_u8;              /* token scores as bytes */
+    const char *const *specials; /* control tokens, in place of the letters of bytes 255, 254 ... */
+    unsigned n_specials;
 } made;
 
 static inline bool made_is(const char *a, const char *b)
@@ -102,14 +104,18 @@ static inline void made_vocab(made_keys *k)
     if (made_key(k, "tokenizer.ggml.tokens", MADE_ARRAY)) {
         build_array(&k->b, "tokenizer.ggml.tokens", MADE_STRING, MADE_VOCAB);
         build_str(&k->b, "<|end|>");
-        for (unsigned i = 0; i < 256; i++)
-            made_letter(&k->b, i);
+        for (unsigned i = 0; i < 256; i++) {
+            if (255 - i < k->m->n_specials)
+                build_str(&k->b, k->m->specials[255 - i]);
+            else
+                made_letter(&k->b, i);
+        }
         build_str(&k->b, "ab");
     }
     if (made_key(k, "tokenizer.ggml.token_type", MADE_ARRAY)) {
         build_array(&k->b, "tokenizer.ggml.token_type", 5, MADE_VOCAB);
         for (int i = 0; i < MADE_VOCAB; i++)
-            build_int(&k->b, i == 0 ? 3 : 1, 4);
+            build_int(&k->b, i == 0 || (i < 257 && i + (int)k->m->n_specials > 256) ? 3 : 1, 4);
     }
     if (made_key(k, "tokenizer.ggml.merges", MADE_ARRAY)) {
         build_array(&k->b, "tokenizer.ggml.merges", MADE_STRING, 1);

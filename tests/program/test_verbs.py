@@ -90,13 +90,16 @@ def test_run_with_named_templates():
     tiny = need_tiny()
     with Home() as home:
         counts = {}
-        for name in ("oasst", "chatml", "llama-2", "zephyr", "plain"):
+        for name in ("oasst-text", "chatml", "llama-2", "zephyr", "plain"):
             r = run("run", "-m", tiny, "--template", name, "--system", "Be brief.", "--json",
                     *GREEDY, "Hello", home=home)
             check(r.code == 0, name, r.err)
             counts[name] = r.json()["n_prompt"]
         check(len(set(counts.values())) > 1, counts)
         check_error(run("run", "-m", tiny, "--template", "sonnet", "Hello", home=home), 1)
+        r = run("run", "-m", tiny, "--template", "oasst", "Hello", home=home)
+        check_error(r, 1)
+        check("needs the special token <|prompter|>" in r.err, r.err)
         path = home.file("t.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}")
         r = run("run", "-m", tiny, "--template-file", path, "--json", *GREEDY, "Hello", home=home)
         check(r.code == 0, r.err)

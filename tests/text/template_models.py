@@ -161,7 +161,8 @@ def cases():
     extras = [{"tools": TOOLS}, {"tools": TOOLS, "enable_thinking": False, "thinking": False},
               {"enable_thinking": True, "thinking": True, "reasoning_effort": "high"},
               {"tools": TOOLS[:1], "tools_in_user_message": False, "builtin_tools": ["ping"],
-               "documents": [{"title": "T", "text": "Ü", "doc_id": 1}], "date_string": "1 May 2025",
+               "documents": [{"title": "T", "text": "Ü", "doc_id": 1}],
+               "date_string": "1 May 2025",
                "enable_thinking": True, "clear_thinking": False, "keep_past_thinking": True}]
     for name, chat in fixed():
         for prompt in (False, True):
@@ -203,7 +204,7 @@ def main():
     pattern = sys.argv[2] if len(sys.argv) > 2 else ""
     ours, all_cases = Ours(sys.argv[1]), list(cases())
     n = n_errors = n_bad = 0
-    paths = [p for p in sorted(pathlib.Path(root, "templates").glob("*.jinja")) if pattern in p.name]
+    paths = sorted(pathlib.Path(root, "templates").glob(f"*{pattern}*.jinja"))
     start = time.monotonic()
     for path in paths:
         template = path.read_text(encoding="utf-8")
