@@ -23,7 +23,8 @@ typedef struct option {
 #define AT(field) offsetof(cli_args, field)
 #define LOADS (CLI_CHAT | CLI_RUN | CLI_BENCH)
 #define SPEAKS (CLI_CHAT | CLI_RUN)
-#define ALL (LOADS | CLI_INFO | CLI_TOKENIZE | CLI_MODELS)
+#define WRITES (CLI_CONVERT | CLI_QUANTIZE)
+#define ALL (LOADS | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | WRITES)
 
 static const option options[] = {
     {"model", 'm', TEXT, AT(model), LOADS | CLI_INFO | CLI_TOKENIZE, "MODEL",
@@ -57,16 +58,20 @@ static const option options[] = {
     {"prompt", 0, COUNT, AT(n_prompt), CLI_BENCH, "N", "tokens of the prompt to read; default 512"},
     {"tokens", 0, COUNT, AT(n_tokens), CLI_BENCH, "N", "tokens to generate; default 64"},
     {"runs", 0, COUNT, AT(n_runs), CLI_BENCH, "N", "passes to take the median of; default 5"},
-    {"threads", 't', COUNT, AT(n_threads), LOADS, "N", "threads that work; 0 = one per core"},
+    {"type", 0, TEXT, AT(type), CLI_CONVERT, "TYPE",
+     "type of the matrices, as quantize takes it; without it each stays as it is"},
+    {"pure", 0, SWITCH, AT(pure), WRITES, NULL, "the type for every matrix, none of them larger"},
+    {"threads", 't', COUNT, AT(n_threads), LOADS | WRITES, "N",
+     "threads that work; 0 = one per core"},
     {"cpu", 0, TEXT, AT(cpu), LOADS, "TIER",
      "c, avx2 or avx512vnni; the answers are the same, default the widest"},
     {"memory-limit", 0, SIZE, AT(memory_limit), LOADS | CLI_TOKENIZE, "SIZE",
      "refuse to use more memory than this, for example 500M or 2G"},
-    {"no-mmap", 0, SWITCH, AT(no_mmap), LOADS | CLI_TOKENIZE, NULL,
+    {"no-mmap", 0, SWITCH, AT(no_mmap), LOADS | CLI_TOKENIZE | WRITES, NULL,
      "read the model file instead of mapping it"},
     {"metadata", 0, SWITCH, AT(metadata), CLI_INFO, NULL, "list every metadata entry too"},
-    {"json", 0, SWITCH, AT(json), CLI_RUN | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | CLI_BENCH, NULL,
-     "print JSON"},
+    {"json", 0, SWITCH, AT(json),
+     CLI_RUN | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | CLI_BENCH | WRITES, NULL, "print JSON"},
     {"jsonl", 0, SWITCH, AT(jsonl), CLI_TOKENIZE, NULL,
      "one JSON string per line in, one JSON array of ids per line out"},
     {"quiet", 'q', SWITCH, AT(quiet), ALL, NULL, "no progress and no remarks"},
@@ -296,6 +301,7 @@ void args_print_help(const cli_verb *verb, FILE *out)
         print_option(out, o->letter, o->name, o->value, o->help);
         fputc('\n', out);
     }
+    if (verb->bit == CLI_QUANTIZE) quantize_print_types(out);
     if (!(verb->bit & SPEAKS)) return;
     fprintf(out, "\nHow a token is picked:\n");
     oa_param p = OA_PARAM_INIT;

@@ -33,7 +33,10 @@ enum cli_verb_bit {
     CLI_INFO = 1 << 2,
     CLI_TOKENIZE = 1 << 3,
     CLI_MODELS = 1 << 4,
-    CLI_BENCH = 1 << 5
+    CLI_BENCH = 1 << 5,
+    CLI_CONVERT = 1 << 6,
+    CLI_QUANTIZE = 1 << 7,
+    CLI_PERPLEXITY = 1 << 8
 };
 
 /* A sampler parameter given as an option. */
@@ -45,13 +48,13 @@ typedef struct cli_param {
 /* Everything that options can say; zero is "not given". Texts point into argv. */
 typedef struct cli_args {
     const char *model, *tokenizer, *file, *system, *template_name, *template_file, *cpu, *kv_type,
-        *load;
+        *load, *type;
     const char **stops;
     size_t n_stops;
     uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs;
     uint64_t memory_limit;
     bool json, jsonl, raw, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
-        metadata, help;
+        metadata, pure, help;
     const char **words; /* arguments that are no options */
     size_t n_words;
     cli_param *params;
@@ -147,5 +150,13 @@ int verb_info(cli_args *args);
 int verb_tokenize(cli_args *args);
 int verb_models(cli_args *args);
 int verb_bench(cli_args *args);
+int verb_convert(cli_args *args);
+int verb_quantize(cli_args *args);
+int verb_perplexity(cli_args *args);
+
+/* Write `in` to `out` with matrices of `type` (NULL = as they are); exit code. */
+int convert_run(const cli_args *args, const char *in, const char *out, const char *type);
+bool convert_check_type(const char *type); /* it is one */
+void quantize_print_types(FILE *out);      /* for the help text */
 
 #endif

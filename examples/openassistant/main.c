@@ -13,6 +13,10 @@ const cli_verb cli_verbs[] = {
      verb_tokenize},
     {"models", CLI_MODELS, "[OPTION]...", "list the installed models", verb_models},
     {"bench", CLI_BENCH, "[OPTION]...", "measure speed beside what the machine can do", verb_bench},
+    {"convert", CLI_CONVERT, "[OPTION]... MODEL OUT.gguf", "write a model as one GGUF file",
+     verb_convert},
+    {"quantize", CLI_QUANTIZE, "[OPTION]... MODEL OUT.gguf TYPE",
+     "write a model file of a smaller type", verb_quantize},
 };
 const size_t cli_n_verbs = sizeof(cli_verbs) / sizeof(cli_verbs[0]);
 
@@ -28,8 +32,8 @@ static void print_help(FILE *out)
     fprintf(out, "Usage: openassistant VERB [OPTION]...\n"
                  "An assistant that runs on this machine, offline.\n\n");
     for (size_t i = 0; i < cli_n_verbs; i++)
-        fprintf(out, "  %-9s %s\n", cli_verbs[i].name, cli_verbs[i].summary);
-    fprintf(out, "  %-9s %s\n", "help", "this text, or that of a verb: openassistant help VERB");
+        fprintf(out, "  %-10s %s\n", cli_verbs[i].name, cli_verbs[i].summary);
+    fprintf(out, "  %-10s %s\n", "help", "this text, or that of a verb: openassistant help VERB");
     fprintf(out,
             "\n  --version  print the version\n"
             "  --help     print this text\n\n"

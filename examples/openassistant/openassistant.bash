@@ -27,11 +27,19 @@ _openassistant()
             ;;
         --kv) words="f16 f32" ;;
         --cpu) words="c avx2 avx512vnni" ;;
+        --type)
+            words=$("$cmd" help quantize 2>/dev/null | awk '/^Types/ {on = 1; next} on {print $1}')
+            ;;
         *)
             if [[ -z $verb || $verb == help ]]; then
                 words=$("$cmd" help --words 2>/dev/null)
             elif [[ $cur == -* ]]; then
                 words=$("$cmd" help --words "$verb" 2>/dev/null)
+            elif [[ $verb == convert || $verb == quantize ]]; then
+                [[ $verb == quantize ]] && words=$("$cmd" help quantize 2>/dev/null |
+                    awk '/^Types/ {on = 1; next} on {print $1}')
+                mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")
+                return
             elif [[ $verb == info ]]; then
                 words=$("$cmd" models 2>/dev/null | awk '{print $1}')
                 mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")

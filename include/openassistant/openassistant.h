@@ -17,6 +17,7 @@
 #define OPENASSISTANT_OPENASSISTANT_H
 
 #include <openassistant/chat.h>
+#include <openassistant/convert.h>
 #include <openassistant/error.h>
 #include <openassistant/log.h>
 #include <openassistant/model.h>

@@ -198,6 +198,7 @@ void oa__file_out_abandon(oa__file_out *f); /* frees f and removes the part; NUL
 int oa__file_read(oa__mem *mem, const char *path, size_t max, char **out, size_t *len);
 bool oa__file_exists(const char *path);
 bool oa__is_folder(const char *path);
+bool oa__file_same(const char *a, const char *b); /* both are there, and are one file */
 /* Call fn for each name in a folder, sorted bytewise; OA_ENOTFOUND when there is none. */
 int oa__dir_list(oa__mem *mem, const char *path, int (*fn)(const char *name, void *arg), void *arg);
 /* Environment variable or NULL; the one place that reads it. */

@@ -27,6 +27,13 @@ bool oa__is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool oa__file_same(const char *a, const char *b)
+{
+    struct stat sa, sb;
+    return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+           sa.st_ino == sb.st_ino;
+}
+
 int oa__file_read(oa__mem *mem, const char *path, size_t max, char **out, size_t *len)
 {
     int rc = OA_OK;

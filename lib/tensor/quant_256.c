@@ -153,7 +153,7 @@ static const k_shape shapes[] = {
     {OA__Q4_K, 32, {0, 15, NULL, NULL}, 0, 63, true},
     {OA__Q5_K, 32, {0, 31, NULL, NULL}, 0, 63, true},
     {OA__Q6_K, 16, {-32, 31, NULL, NULL}, -128, 127, false},
-    {QUANT_IQ4_XS, 32, {0, 0, NULL, NULL}, -32, 31, false},
+    {OA__IQ4_XS, 32, {0, 0, NULL, NULL}, -32, 31, false},
 };
 
 bool oa__quant_block256(const oa__quant_search *s, uint32_t type, const float *x, const float *w,
@@ -162,7 +162,7 @@ bool oa__quant_block256(const oa__quant_search *s, uint32_t type, const float *x
     k_shape k = shapes[0];
     for (size_t i = 0; i < OA__ARRAY_LEN(shapes); i++)
         if (shapes[i].type == type) k = shapes[i];
-    if (type == QUANT_IQ4_XS) k.v = oa__quant_iq4;
+    if (type == OA__IQ4_XS) k.v = oa__quant_iq4;
 
     k_state t = {.k = &k, .s = s, .x = x, .w = w};
     if (!begin(&t)) return false;
@@ -174,7 +174,7 @@ bool oa__quant_block256(const oa__quant_search *s, uint32_t type, const float *x
     }
 
     uint8_t sc[16], m[16];
-    const float offset = type == OA__Q3_K || type == QUANT_IQ4_XS ? 32.0f : 0.0f;
+    const float offset = type == OA__Q3_K || type == OA__IQ4_XS ? 32.0f : 0.0f;
     for (size_t j = 0; j < 256 / k.sub; j++) {
         sc[j] = (uint8_t)(int)(t.sc[j] + offset); /* of Q6_K: two's complement */
         m[j] = (uint8_t)(int)t.m[j];

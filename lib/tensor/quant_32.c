@@ -84,7 +84,7 @@ bool oa__quant_block32(const oa__quant_search *s, uint32_t type, const float *x,
         if (!with_scale(s, &four, x, w, q, out)) return false;
         put_nibbles(q, out + 2);
         return true;
-    case QUANT_IQ4_NL:
+    case OA__IQ4_NL:
         if (!with_scale(s, &oa__quant_iq4, x, w, q, out)) return false;
         put_nibbles(q, out + 2);
         return true;

@@ -6,9 +6,6 @@
 #include "tensor/quant_search.h"
 #include "tensor/tensor.h"
 
-/* Numbers of GGUF files. */
-enum { QUANT_IQ4_NL = 20, QUANT_IQ4_XS = 23 };
-
 /* Levels around zero: x ~ d l. Best d (its sign may be negative) by weighted least squares; also
  * the weight of d, sum of w l l. */
 typedef struct oa__quant_fit {

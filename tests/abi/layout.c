@@ -125,6 +125,34 @@ AT(oa_render_opts, template_name, 16);
 AT(oa_render_opts, template_text, 24);
 AT(oa_render_opts, variables_json, 32);
 
+/* convert.h */
+VALUE(OA_CONVERT_PURE, 1);
+VALUE(OA_CONVERT_NO_MMAP, 2);
+
+SIZE(oa_convert_result, 48);
+AT(oa_convert_result, size, 0);
+AT(oa_convert_result, n_params, 8);
+AT(oa_convert_result, in_size, 16);
+AT(oa_convert_result, out_size, 24);
+AT(oa_convert_result, n_tensors, 32);
+AT(oa_convert_result, n_converted, 36);
+AT(oa_convert_result, n_fallback, 40);
+AT(oa_convert_result, n_requantised, 44);
+
+SIZE(oa_convert_opts, 80);
+AT(oa_convert_opts, size, 0);
+AT(oa_convert_opts, flags, 8);
+AT(oa_convert_opts, n_threads, 12);
+AT(oa_convert_opts, type, 16);
+AT(oa_convert_opts, log_level, 24);
+AT(oa_convert_opts, reserved, 28);
+AT(oa_convert_opts, log_fn, 32);
+AT(oa_convert_opts, log_user, 40);
+AT(oa_convert_opts, progress_fn, 48);
+AT(oa_convert_opts, progress_user, 56);
+AT(oa_convert_opts, allocator, 64);
+AT(oa_convert_opts, result, 72);
+
 /* session.h */
 VALUE(OA_SESSION_NO_SHARING, 1);
 VALUE(OA_FINISH_NONE, 0);

@@ -363,6 +363,45 @@ static void test_api_args__session(void **state)
     assert_int_equal(tiny_len(session), 1);
 }
 
+static void test_api_args__convert(void **state)
+{
+    (void)state;
+    oa_convert_opts o = OA_CONVERT_OPTS_INIT;
+    oa_convert_result r = OA_CONVERT_RESULT_INIT;
+    const char *name, *help;
+    const char *out = "oa-args-out.gguf";
+    assert_inval(oa_convert(NULL, out, NULL));
+    assert_inval(oa_convert("", out, NULL));
+    assert_inval(oa_convert(tiny_path(), NULL, NULL));
+    assert_inval(oa_convert(tiny_path(), "", NULL));
+    assert_err(oa_convert("no/such/file", out, NULL), OA_ENOTFOUND, "");
+    assert_opts_refused(o, oa_convert(tiny_path(), out, &o));
+    o.flags = OA_CONVERT_PURE; /* without a type */
+    assert_inval(oa_convert(tiny_path(), out, &o));
+    o.flags = 0;
+    o.n_threads = UINT32_MAX;
+    assert_inval(oa_convert(tiny_path(), out, &o));
+    o.n_threads = 0;
+    o.log_level = 99;
+    assert_inval(oa_convert(tiny_path(), out, &o));
+    o.log_level = 0;
+    o.reserved = 1;
+    assert_inval(oa_convert(tiny_path(), out, &o));
+    o.reserved = 0;
+    o.type = "Q4";
+    assert_inval(oa_convert(tiny_path(), out, &o));
+    o.type = "F16";
+    r.size = 1;
+    o.result = &r;
+    assert_inval(oa_convert(tiny_path(), out, &o));
+    assert_inval(oa_convert_get_type(0, NULL, NULL));
+    assert_ok(oa_convert_get_type(0, &name, NULL));
+    help = name;
+    assert_err(oa_convert_get_type(SIZE_MAX, &name, &help), OA_ENOTFOUND, "");
+    assert_null(name);
+    assert_null(help);
+}
+
 static void test_api_args__chat(void **state)
 {
     (void)state;
@@ -488,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_api_args__text),
         cmocka_unit_test(test_api_args__sampler),
         cmocka_unit_test(test_api_args__session),
+        cmocka_unit_test(test_api_args__convert),
         cmocka_unit_test(test_api_args__chat),
         cmocka_unit_test(test_api_args__experimental),
         cmocka_unit_test(test_api_args__no_function_is_left_out),

@@ -7,7 +7,7 @@ import sys
 
 from harness import (EXE, SOURCE, Home, Skip, check, check_error, main, need_tiny, run)
 
-VERBS = ["chat", "run", "info", "tokenize", "models", "bench"]
+VERBS = ["chat", "run", "info", "tokenize", "models", "bench", "convert", "quantize"]
 FOLDER = os.path.join(SOURCE, "examples", "openassistant")
 
 

@@ -14,6 +14,7 @@ headers say holds here, too.
 from . import errors
 from ._lib import lib as _library
 from .chat import Chat
+from .convert import ConvertResult, convert, convert_types, quantize
 from .errors import *  # noqa: F403
 from .model import MemoryEstimate, Message, Model, ModelInfo
 from .sampler import Param, Sampler
@@ -33,6 +34,7 @@ def build_info() -> str:
 __all__ = [
     "Answer",
     "Chat",
+    "ConvertResult",
     "MemoryEstimate",
     "Message",
     "Model",
@@ -44,6 +46,9 @@ __all__ = [
     "Step",
     "Stream",
     "build_info",
+    "convert",
+    "convert_types",
+    "quantize",
     "step_many",
     *errors.__all__,
 ]

@@ -77,6 +77,7 @@ ENUMS: Dict[str, Dict[str, int]] = {
     },
     "oa_generate_flags": {"OA_GENERATE_IGNORE_END": 1, "OA_GENERATE_SPECIAL": 2},
     "oa_chat_flags": {"OA_CHAT_DROP_OLDEST": 1},
+    "oa_convert_flags": {"OA_CONVERT_PURE": 1, "OA_CONVERT_NO_MMAP": 2},
 }
 
 # --- callbacks --------------------------------------------------------------------------------
@@ -180,6 +181,36 @@ class oa_render_opts(Structure):
     ]
 
 
+class oa_convert_result(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("n_params", c_uint64),
+        ("in_size", c_uint64),
+        ("out_size", c_uint64),
+        ("n_tensors", c_uint32),
+        ("n_converted", c_uint32),
+        ("n_fallback", c_uint32),
+        ("n_requantised", c_uint32),
+    ]
+
+
+class oa_convert_opts(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("flags", c_uint32),
+        ("n_threads", c_uint32),
+        ("type", c_char_p),
+        ("log_level", c_uint32),
+        ("reserved", c_uint32),
+        ("log_fn", oa_log_fn),
+        ("log_user", c_void_p),
+        ("progress_fn", oa_progress_fn),
+        ("progress_user", c_void_p),
+        ("allocator", POINTER(oa_allocator)),
+        ("result", POINTER(oa_convert_result)),
+    ]
+
+
 class oa_sampler_opts(Structure):
     _fields_ = [("size", c_size_t), ("allocator", POINTER(oa_allocator))]
 
@@ -263,6 +294,8 @@ STRUCTS: List[Type[Structure]] = [
     oa_memory_estimate,
     oa_message,
     oa_render_opts,
+    oa_convert_result,
+    oa_convert_opts,
     oa_sampler_opts,
     oa_param,
     oa_session_opts,
@@ -376,6 +409,9 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "oa_session_append_logits": (c_int, [_handle, _ids, c_size_t, POINTER(c_float), c_size_t]),
     "oa_session_save": (c_int, [_handle, c_char_p]),
     "oa_session_open_saved": (c_int, [_handle_out, _handle, c_char_p, POINTER(oa_session_opts)]),
+    # convert.h
+    "oa_convert": (c_int, [c_char_p, c_char_p, POINTER(oa_convert_opts)]),
+    "oa_convert_get_type": (c_int, [c_size_t, POINTER(c_char_p), POINTER(c_char_p)]),
     # chat.h
     "oa_chat_new": (c_int, [_handle_out, _handle, POINTER(oa_chat_opts)]),
     "oa_chat_free": (None, [_handle]),

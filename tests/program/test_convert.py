@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""convert and quantize, from end to end."""
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+from harness import EXE, Home, check, check_error, main, need_tiny, run
+
+
+def listing(home):
+    return sorted(os.listdir(home.path))
+
+
+def test_quantize_writes_a_model_that_runs():
+    tiny = need_tiny()
+    with Home() as home:
+        wide, out = os.path.join(home.path, "wide.gguf"), os.path.join(home.path, "out.gguf")
+        r = run("convert", tiny, wide, "--type", "F16", home=home)
+        check(r.code == 0 and r.err == "" and r.out.count("\n") == 1, r.err, r.out)
+        r = run("quantize", wide, out, "q4_k_m", home=home)
+        check(r.code == 0 and "of weights (were" in r.out, r.err, r.out)
+        info = run("info", "--json", out, home=home).json()
+        check(info["type"] == "Q4_K", info)
+        check(run("run", "-m", out, "--raw", "-n", "4", "Hello", home=home).code == 0)
+        check(listing(home) == ["out.gguf", "wide.gguf"], listing(home))
+
+
+def test_quantize_json_and_remarks():
+    tiny = need_tiny()
+    with Home() as home:
+        out = os.path.join(home.path, "out.gguf")
+        r = run("quantize", tiny, out, "Q8_0", "--json", "-t", "2", home=home)
+        check(r.code == 0 and r.err == "" and r.out.count("\n") == 1, r.err)
+        o = r.json()
+        check(o["output"] == out and o["type"] == "Q8_0" and o["n_fallback"] == 0, o)
+        check(o["n_requantised"] > 0 and len(o["remarks"]) == 1, o)
+        check("quantised already" in o["remarks"][0], o)
+        plain = run("quantize", tiny, out, "Q8_0", home=home)
+        check("quantised already" in plain.err and plain.code == 0, plain.err)
+        quiet = run("quantize", tiny, out, "Q8_0", "-q", home=home)
+        check(quiet.err == "" and quiet.code == 0, quiet.err)
+        verbose = run("quantize", tiny, out, "Q8_0", "-v", home=home)
+        check(verbose.err.count("tensor ") >= o["n_tensors"], verbose.err)
+
+
+def test_same_bytes_on_any_threads_and_tier():
+    tiny = need_tiny()
+    with Home() as home:
+        files = []
+        for i, (args, env) in enumerate([(["-t", "1"], {}), (["-t", "3"], {"OA_CPU": "c"}),
+                                         (["--no-mmap"], {})]):
+            path = os.path.join(home.path, f"{i}.gguf")
+            check(run("quantize", tiny, path, "Q3_K_M", *args, home=home, env=env).code == 0)
+            files.append(open(path, "rb").read())
+        check(files[0] == files[1] == files[2], "files differ")
+
+
+def test_wrong_command_lines():
+    tiny = need_tiny()
+    with Home() as home:
+        out = os.path.join(home.path, "out.gguf")
+        for args in (["quantize"], ["quantize", tiny], ["quantize", tiny, out],
+                     ["quantize", tiny, out, "Q4"], ["quantize", tiny, out, ""],
+                     ["quantize", tiny, out, "Q4_0", "more"], ["convert", tiny],
+                     ["convert", tiny, out, "--type", "Q9"], ["convert", tiny, out, "--pure"],
+                     ["convert", tiny, out, "--type"], ["quantize", "--type", "Q4_0", tiny, out]):
+            check_error(run(*args, home=home), 2)
+        check(listing(home) == [], listing(home))
+
+
+def test_failures_leave_nothing():
+    tiny = need_tiny()
+    with Home() as home:
+        copy = home.file("in.gguf", open(tiny, "rb").read())
+        cut = home.file("cut.gguf", open(tiny, "rb").read()[:300000])
+        os.symlink(copy, os.path.join(home.path, "link.gguf"))
+        before = listing(home)
+        for args in ([copy, copy], [copy, os.path.join(home.path, "link.gguf")],
+                     [copy, os.path.join(home.path, "no/such")], [copy, home.path],
+                     [copy, "/dev/full"], [copy, "/proc/out.gguf"],
+                     [cut, os.path.join(home.path, "out")],
+                     [os.path.join(home.path, "none.gguf"), os.path.join(home.path, "out")],
+                     ["no-such-model", os.path.join(home.path, "out")], ["", os.path.join(home.path, "out")]):
+            check_error(run("quantize", *args, "Q8_0", home=home), 1)
+        check(listing(home) == before, listing(home))
+        check(open(copy, "rb").read() == open(tiny, "rb").read(), "the input changed")
+
+
+def test_full_disk():
+    tiny = need_tiny()
+    with Home() as home:
+        out = home.file("out.gguf", "an older file")
+
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200000, 200000))
+
+        r = subprocess.run([EXE, "quantize", tiny, out, "Q8_0", "-q"], capture_output=True,
+                           text=True, env=home.env(), preexec_fn=limit, timeout=60)
+        check(r.returncode == 1 and r.stderr.count("\n") == 1, r.returncode, r.stderr)
+        check("write" in r.stderr and out in r.stderr, r.stderr)
+        check(listing(home) == ["out.gguf"] and open(out).read() == "an older file", listing(home))
+
+
+if __name__ == "__main__":
+    main(sys.modules[__name__])
