@@ -51,7 +51,10 @@ typedef struct oa__gguf_tensor {
  * that is read (no_mmap) is charged to mem whole; of a mapped one only the header: whoever goes on
  * using tensor data in place reserves them. */
 int oa__gguf_open(oa__gguf **out, oa__mem *mem, const char *path, bool no_mmap, bool header_only);
-/* The same from memory that outlives it, for tests and fuzzing. */
+/* The same, and of a model in several files all of them, given the first. */
+int oa__gguf_open_parts(oa__gguf **out, oa__mem *mem, const char *path, bool no_mmap,
+                        bool header_only);
+/* From memory that outlives it, for tests and fuzzing. */
 int oa__gguf_open_memory(oa__gguf **out, oa__mem *mem, const void *data, size_t size,
                          bool header_only);
 void oa__gguf_free(oa__gguf *g);

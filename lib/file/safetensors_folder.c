@@ -106,19 +106,28 @@ static int add_files(oa__safetensors *st, pairs *p, const char *folder, bool no_
     return OA_OK;
 }
 
+/* Every tensor is named, once, and every name is a tensor. */
 static int check_cover(const oa__safetensors *st, const pairs *p)
 {
-    for (size_t i = 0; i < p->n; i++) {
+    bool *named = oa__alloc_array(p->mem, st->n_tensors, sizeof *named);
+    int rc = named != NULL ? OA_OK : OA_ENOMEM;
+    for (size_t i = 0; i < p->n && rc == OA_OK; i++) {
         const char *name = p->text.data + p->at[i][0];
-        if (oa__safetensors_find(st, name) == NULL) {
-            return oa__err(OA_EFORMAT, "the index names tensor %.128s, which no file holds", name);
+        const oa__st_tensor *t = oa__safetensors_find(st, name);
+        if (t == NULL) {
+            rc = oa__err(OA_EFORMAT, "the index names tensor %.128s, which no file holds", name);
+        } else if (named[t - st->tensors]) {
+            rc = oa__err(OA_EFORMAT, "the index names tensor %.128s twice", name);
+        } else {
+            named[t - st->tensors] = true;
         }
     }
-    if (p->n != st->n_tensors) {
-        return oa__err(OA_EFORMAT, "the index names %zu tensors, the files hold %zu", p->n,
-                       st->n_tensors);
+    if (rc == OA_OK && p->n != st->n_tensors) {
+        rc = oa__err(OA_EFORMAT, "the index names %zu tensors, the files hold %zu", p->n,
+                     st->n_tensors);
     }
-    return OA_OK;
+    oa__free(p->mem, named);
+    return rc;
 }
 
 static int open_index(oa__safetensors *st, const char *folder, const char *path, bool no_mmap)

@@ -76,16 +76,6 @@ static int copy_text(oa_model *m, const char *key, char **out)
     return *out != NULL ? OA_OK : OA_ENOMEM;
 }
 
-static int refuse_split(const oa__gguf *g)
-{
-    uint64_t n = 0;
-    if (!oa__gguf_has(g, "split.count")) return OA_OK;
-    OA__TRY(oa__gguf_u64(g, "split.count", &n));
-    if (n <= 1) return OA_OK;
-    return oa__err(OA_EUNSUPPORTED, "model is split into %llu files, want one",
-                   (unsigned long long)n);
-}
-
 /* Half a download has a whole header; who reads no more than that must not take it for a model. */
 static int refuse_cut(const oa_model *m)
 {
@@ -110,7 +100,6 @@ static int read_header(oa_model *m, uint32_t flags, bool header_only)
     OA__TRY(copy_text(m, "general.name", &m->name));
     OA__TRY(copy_text(m, "general.license", &m->license));
     if (!vocab_only) {
-        OA__TRY(refuse_split(m->gguf));
         m->arch = oa__arch_find(arch, arch_len);
         if (m->arch == NULL) return oa__arch_unknown(arch, arch_len);
     }

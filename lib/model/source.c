@@ -7,7 +7,9 @@
 int oa__source_open(oa__gguf **out, oa__mem *mem, const char *path, bool no_mmap, bool header_only)
 {
     *out = NULL;
-    if (!oa__is_folder(path)) return oa__gguf_open(out, mem, path, no_mmap, header_only);
+    if (!oa__is_folder(path)) {
+        return oa__gguf_open_parts(out, mem, path, no_mmap, header_only);
+    }
     oa__str config = {.mem = mem};
     int rc = oa__str_addf(&config, "%s/config.json", path);
     if (rc == OA_OK && !oa__file_exists(config.data)) {
