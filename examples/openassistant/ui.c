@@ -14,7 +14,8 @@
 
 static volatile sig_atomic_t interrupts, terminated, resumed, resized;
 static bool quiet, stdout_tty, stderr_tty, colour;
-static bool bar_shown, at_line_start = true;
+static bool at_line_start = true;
+static int bar_width; /* columns of the progress line on the screen; 0 = none */
 
 static void on_signal(int sig)
 {
@@ -227,21 +228,35 @@ int ui_progress(const char *what, uint64_t done, uint64_t total, void *user)
         for (unsigned i = 0; i < BAR_WIDTH; i++)
             bar[i] = i < n ? '#' : '.';
         bar[BAR_WIDTH] = 0;
-        fprintf(stderr, "\r%s [%s] %3u%%", work, bar,
-                (unsigned)((double)done / (double)total * 100));
-        fflush(stderr);
-        bar_shown = true;
+        ui_status("%s [%s] %3u%%", work, bar, (unsigned)((double)done / (double)total * 100));
         drawn = now;
     }
     return ui_stop_wanted();
 }
 
+void ui_status(const char *fmt, ...)
+{
+    char line[160];
+    va_list ap;
+    if (quiet || !stderr_tty) return;
+    va_start(ap, fmt);
+    int n = vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    if (n < 0) return;
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+    n = (int)strlen(line);
+    fprintf(stderr, "\r%s%*s", line, n < bar_width ? bar_width - n : 0, "");
+    fflush(stderr);
+    if (n > bar_width) bar_width = n;
+}
+
 void ui_progress_clear(void)
 {
-    if (!bar_shown) return;
-    fprintf(stderr, "\r%*s\r", BAR_WIDTH + 40, "");
+    if (!bar_width) return;
+    fprintf(stderr, "\r%*s\r", bar_width, "");
     fflush(stderr);
-    bar_shown = false;
+    bar_width = 0;
 }
 
 /* --- output ----------------------------------------------------------------------------------- */

@@ -170,7 +170,7 @@ uint64_t oa__fnv1a(uint64_t seed, const void *data, size_t size);
 /* CRC-32C (Castagnoli), for files. Start with 0. */
 uint32_t oa__crc32c(uint32_t crc, const void *data, size_t size);
 
-/* --- files (file_map.c, file_out.c, path.c) ------------------------------------------------ */
+/* --- files (file_*.c, folder.c, path.c, dl.c) ------------------------------------------------ */
 
 /* A read-only view of a whole file, mapped or read. */
 typedef struct oa__map {
@@ -194,6 +194,40 @@ int oa__file_out_write(oa__file_out *f, const void *data, size_t size);
 int oa__file_out_commit(oa__file_out *f);   /* frees f, on failure too */
 void oa__file_out_abandon(oa__file_out *f); /* frees f and removes the part; NULL is fine */
 
+/* A file that is made in several goes: "<path>.partial" keeps what came so far, across processes
+ * and crashes, until it takes its name. One process at a time has it (OA_EBUSY for the others; a
+ * process that ends gives it up however it ends). */
+typedef struct oa__file_part oa__file_part;
+int oa__file_part_open(oa__file_part **out, oa__mem *mem, const char *path);
+const char *oa__file_part_path(const oa__file_part *f); /* with ".partial" */
+int oa__file_part_size(const oa__file_part *f, uint64_t *size);
+/* Fewer bytes than asked for, or none, at its end. */
+int oa__file_part_read(oa__file_part *f, uint64_t offset, void *buf, size_t size, size_t *got);
+int oa__file_part_write(oa__file_part *f, uint64_t offset, const void *data, size_t size);
+int oa__file_part_cut(oa__file_part *f, uint64_t size);
+int oa__file_part_sync(oa__file_part *f);
+int oa__file_part_commit(oa__file_part *f);  /* fsync, rename; frees f, on failure too */
+void oa__file_part_close(oa__file_part *f);  /* frees f, what came stays; NULL is fine */
+void oa__file_part_remove(oa__file_part *f); /* frees f and removes what came; NULL is fine */
+
+/* A file of any size from its beginning to its end; *got 0 is the end. */
+typedef struct oa__file_in oa__file_in;
+int oa__file_in_open(oa__file_in **out, oa__mem *mem, const char *path);
+int oa__file_in_read(oa__file_in *f, void *buf, size_t size, size_t *got);
+void oa__file_in_close(oa__file_in *f); /* NULL is fine */
+
+/* What lies under a path, links followed. */
+typedef struct oa__file_info {
+    bool is_file, is_folder;
+    uint64_t size; /* of a file */
+    uint64_t mtime_ns;
+} oa__file_info;
+int oa__file_stat(const char *path, oa__file_info *info);
+int oa__file_remove(const char *path);
+int oa__dir_make(oa__mem *mem, const char *path); /* with all above it; fine when it is there */
+int oa__dir_remove(const char *path);             /* an empty one */
+int oa__disk_free(const char *path, uint64_t *size);
+
 /* Read a whole file of at most max bytes into *out (NUL added, free with oa__free). */
 int oa__file_read(oa__mem *mem, const char *path, size_t max, char **out, size_t *len);
 bool oa__file_exists(const char *path);
@@ -203,6 +237,9 @@ bool oa__file_same(const char *a, const char *b); /* both are there, and are one
 int oa__dir_list(oa__mem *mem, const char *path, int (*fn)(const char *name, void *arg), void *arg);
 /* Environment variable or NULL; the one place that reads it. */
 const char *oa__env(const char *name);
+/* A shared library of the system by its soname, loaded for good; NULL when it is not there. */
+void *oa__lib_open(const char *soname);
+void *oa__lib_find(void *lib, const char *name); /* or NULL */
 
 /* --- threads (pool.c, lock.c) -------------------------------------------------------------- */
 
@@ -247,6 +284,7 @@ const char *oa__cpu_tier_name(uint32_t tier);
 
 uint64_t oa__clock_ns(void);     /* monotonic */
 uint64_t oa__clock_wall_s(void); /* seconds since 1970, for strftime_now */
+void oa__clock_sleep(uint64_t ns);
 
 /* --- random (random.c) --------------------------------------------------------------------- */
 

@@ -14,6 +14,9 @@ void oa__printable(char *out, size_t out_size, const char *text);
 void oa__futex_wait(_Atomic uint32_t *word, uint32_t expected);
 void oa__futex_wake(_Atomic uint32_t *word, uint32_t n);
 
+/* Bring the folder's entry of a file to the disk. */
+void oa__sync_folder(const char *path);
+
 /* Tell the processor that this is a spin loop. */
 static inline void oa__pause(void)
 {

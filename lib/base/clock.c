@@ -16,3 +16,9 @@ uint64_t oa__clock_wall_s(void)
     clock_gettime(CLOCK_REALTIME, &t);
     return (uint64_t)t.tv_sec;
 }
+
+void oa__clock_sleep(uint64_t ns)
+{
+    struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    nanosleep(&t, NULL); /* a signal ends it early, and whoever waits looks again */
+}

@@ -99,16 +99,6 @@ int oa__file_out_write(oa__file_out *f, const void *data, size_t size)
     return OA_OK;
 }
 
-/* The folder part of path, for fsync: cuts path in place. */
-static const char *folder_of(char *path)
-{
-    char *slash = strrchr(path, '/');
-    if (!slash) return ".";
-    if (slash == path) return "/";
-    *slash = '\0';
-    return path;
-}
-
 int oa__file_out_commit(oa__file_out *f)
 {
     int rc = OA_OK;
@@ -124,11 +114,7 @@ int oa__file_out_commit(oa__file_out *f)
     int closed = close(f->fd);
     f->fd = -1;
     if (closed < 0 && errno != EINTR) rc = oa__err_errno(errno, "close", f->path);
-    int dir = open(folder_of(f->path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir >= 0) {
-        fsync(dir); /* some file systems have none; the rename itself is done */
-        close(dir);
-    }
+    oa__sync_folder(f->path);
 fail:
     oa__file_out_abandon(f);
     return rc;

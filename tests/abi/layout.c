@@ -46,6 +46,25 @@ AT(oa_allocator, alloc_fn, 8);
 AT(oa_allocator, free_fn, 16);
 AT(oa_allocator, user, 24);
 
+/* hub.h */
+VALUE(OA_HUB_DATASET, 1);
+
+SIZE(oa_hub_opts, 88);
+AT(oa_hub_opts, size, 0);
+AT(oa_hub_opts, flags, 8);
+AT(oa_hub_opts, log_level, 12);
+AT(oa_hub_opts, revision, 16);
+AT(oa_hub_opts, endpoint, 24);
+AT(oa_hub_opts, token, 32);
+AT(oa_hub_opts, n_tries, 40);
+AT(oa_hub_opts, retry_ms, 44);
+AT(oa_hub_opts, stall_ms, 48);
+AT(oa_hub_opts, reserved, 52);
+AT(oa_hub_opts, log_fn, 56);
+AT(oa_hub_opts, log_user, 64);
+AT(oa_hub_opts, progress_fn, 72);
+AT(oa_hub_opts, progress_user, 80);
+
 /* model.h */
 VALUE(OA_MODEL_NO_MMAP, 1);
 VALUE(OA_MODEL_VOCAB_ONLY, 2);

@@ -474,6 +474,50 @@ static void test_api_args__chat(void **state)
     assert_true(oa_chat_open_saved(&c, model, "", NULL) < 0);
 }
 
+static void test_api_args__hub(void **state)
+{
+    (void)state;
+    oa_hub_opts o = OA_HUB_OPTS_INIT;
+    char buf[8];
+    size_t n;
+    /* Nothing here may reach the network: what is asked for is refused before. */
+    o.endpoint = "ftp://127.0.0.1";
+    assert_inval(oa_hub_pull(NULL, &o, buf, sizeof buf, &n));
+    assert_inval(oa_hub_pull("", &o, buf, sizeof buf, &n));
+    assert_inval(oa_hub_pull("a/b", &o, NULL, 8, &n));
+    assert_inval(oa_hub_pull("a/b", &o, buf, sizeof buf, &n));
+    assert_opts_refused(o, oa_hub_pull("a/b", &o, buf, sizeof buf, &n));
+    assert_inval(oa_hub_pull("a/b/c", &o, buf, sizeof buf, &n));
+    assert_inval(oa_hub_pull("../b", &o, buf, sizeof buf, &n));
+    assert_inval(oa_hub_pull("a/b:", &o, buf, sizeof buf, &n));
+    assert_inval(oa_hub_pull("a/b@..", &o, buf, sizeof buf, &n));
+    assert_err(oa_hub_pull("no such name", &o, buf, sizeof buf, &n), OA_ENOTFOUND, "catalogue");
+    o.endpoint = "http://127.0.0.1:1";
+    o.token = "a b";
+    assert_inval(oa_hub_pull("a/b", &o, buf, sizeof buf, &n));
+    o.token = NULL;
+    o.log_level = 99;
+    assert_inval(oa_hub_pull("a/b", &o, buf, sizeof buf, &n));
+    assert_inval(oa_hub_copy_installed(&o, buf, sizeof buf, &n));
+    assert_inval(oa_hub_verify("a", &o));
+    assert_inval(oa_hub_remove("a", &o));
+    o.log_level = 0;
+    assert_inval(oa_hub_copy_installed(&o, NULL, 8, &n));
+    assert_opts_refused(o, oa_hub_copy_installed(&o, buf, sizeof buf, &n));
+    assert_ok(oa_hub_copy_installed(NULL, NULL, 0, &n));
+    assert_err(oa_hub_copy_installed(NULL, buf, 1, &n), OA_ELIMIT, "");
+    assert_inval(oa_hub_copy_catalogue(NULL, 8, &n));
+    assert_ok(oa_hub_copy_catalogue(NULL, 0, &n));
+    assert_err(oa_hub_copy_catalogue(buf, 1, &n), OA_ELIMIT, "");
+    assert_inval(oa_hub_verify(NULL, NULL));
+    assert_inval(oa_hub_verify("", NULL));
+    assert_opts_refused(o, oa_hub_verify("a", &o));
+    assert_err(oa_hub_verify("no such model", NULL), OA_ENOTFOUND, "no such model");
+    assert_inval(oa_hub_remove(NULL, NULL));
+    assert_opts_refused(o, oa_hub_remove("a", &o));
+    assert_err(oa_hub_remove("no such model", NULL), OA_ENOTFOUND, "no such model");
+}
+
 static void test_api_args__experimental(void **state)
 {
     (void)state;
@@ -529,6 +573,7 @@ int main(void)
         cmocka_unit_test(test_api_args__session),
         cmocka_unit_test(test_api_args__convert),
         cmocka_unit_test(test_api_args__chat),
+        cmocka_unit_test(test_api_args__hub),
         cmocka_unit_test(test_api_args__experimental),
         cmocka_unit_test(test_api_args__no_function_is_left_out),
     };

@@ -39,7 +39,7 @@ check "pkg-config knows it" pkg-config --print-errors --exists "openassistant >=
 cflags=$(pkg-config --cflags openassistant)
 shared=$(pkg-config --libs openassistant)
 static=$(pkg-config --static --libs openassistant)
-for part in jansson pcre2-8 utf8proc; do
+for part in jansson pcre2-8 utf8proc curl sodium; do
     case " $shared " in *"-l$part "*) echo "# $part is not a program's affair"; failed=1 ;; esac
 done
 warn="-Wall -Wextra -Wpedantic -Werror"

@@ -30,7 +30,7 @@ for header in jansson.h jansson_config.h pcre2.h utf8proc.h; do
 done
 
 step "configure" env CC=musl-gcc meson setup "$work/build" "$root" --buildtype=release \
-    -Ddefault_library=static -Dtests=disabled -Dprogram=disabled -Ddocs=disabled \
+    -Ddefault_library=static -Dtests=disabled -Dprogram=disabled -Ddocs=disabled -Dnet=disabled \
     -Dc_args="-I$work/include"
 step "the library compiles with musl, warnings as errors" \
     ninja -C "$work/build" lib/libopenassistant.a

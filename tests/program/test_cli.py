@@ -7,7 +7,8 @@ import sys
 
 from harness import (EXE, SOURCE, Home, Skip, check, check_error, main, need_tiny, run)
 
-VERBS = ["chat", "run", "info", "tokenize", "models", "bench", "convert", "quantize"]
+VERBS = ["chat", "run", "info", "tokenize", "models", "bench", "convert", "quantize",
+         "pull"]
 FOLDER = os.path.join(SOURCE, "examples", "openassistant")
 
 
@@ -49,7 +50,11 @@ def test_wrong_command_lines():
                  ["run", "--stop", "", "y"], ["run", "--kv", "f64", "y"],
                  ["run", "--cpu", "mmx", "y"], ["run", "--memory-limit", "lots", "y"],
                  ["run", "-f", "x", "-"],
-                 ["chat", "hello"], ["models", "x"], ["bench", "x"], ["info", "a", "b"],
+                 ["chat", "hello"], ["models", "x"], ["models", "remove"], ["models", "licence"],
+                 ["models", "list", "x"], ["models", "known", "x"], ["pull"],
+                 ["pull", "a/b", "c/d"],
+                 ["pull", "a/b/c"], ["pull", "../b"], ["pull", "a/b:"], ["pull", "a/b@.."],
+                 ["pull", "a/b", "--revision", "-x"], ["bench", "x"], ["info", "a", "b"],
                  ["info", "a", "-m", "b"], ["tokenize", "--jsonl", "x"],
                  ["tokenize", "-m", "a", "--tokenizer", "b", "x"], ["bench", "--jsonl"]):
         with Home() as home:

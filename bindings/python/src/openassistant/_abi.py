@@ -55,6 +55,7 @@ ENUMS: Dict[str, Dict[str, int]] = {
         "OA_LOG_DEBUG": 4,
         "OA_LOG_TRACE": 5,
     },
+    "oa_hub_flags": {"OA_HUB_DATASET": 1},
     "oa_model_flags": {"OA_MODEL_NO_MMAP": 1, "OA_MODEL_VOCAB_ONLY": 2},
     "oa_cpu": {"OA_CPU_BEST": 0, "OA_CPU_C": 1, "OA_CPU_AVX2": 2, "OA_CPU_AVX512VNNI": 3},
     "oa_kv_type": {"OA_KV_F16": 0, "OA_KV_F32": 1},
@@ -103,6 +104,25 @@ class oa_allocator(Structure):
         ("alloc_fn", oa_allocator_alloc_fn),
         ("free_fn", oa_allocator_free_fn),
         ("user", c_void_p),
+    ]
+
+
+class oa_hub_opts(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("flags", c_uint32),
+        ("log_level", c_uint32),
+        ("revision", c_char_p),
+        ("endpoint", c_char_p),
+        ("token", c_char_p),
+        ("n_tries", c_uint32),
+        ("retry_ms", c_uint32),
+        ("stall_ms", c_uint32),
+        ("reserved", c_uint32),
+        ("log_fn", oa_log_fn),
+        ("log_user", c_void_p),
+        ("progress_fn", oa_progress_fn),
+        ("progress_user", c_void_p),
     ]
 
 
@@ -289,6 +309,7 @@ class oa_chat_opts(Structure):
 
 STRUCTS: List[Type[Structure]] = [
     oa_allocator,
+    oa_hub_opts,
     oa_model_opts,
     oa_model_info,
     oa_memory_estimate,
@@ -323,6 +344,12 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "oa_error_last": (c_char_p, []),
     "oa_error_name": (c_char_p, [c_int]),
     "oa_error_text": (c_char_p, [c_int]),
+    # hub.h
+    "oa_hub_pull": (c_int, [c_char_p, POINTER(oa_hub_opts), _buf, c_size_t, _size_out]),
+    "oa_hub_copy_installed": (c_int, [POINTER(oa_hub_opts), _buf, c_size_t, _size_out]),
+    "oa_hub_copy_catalogue": (c_int, [_buf, c_size_t, _size_out]),
+    "oa_hub_verify": (c_int, [c_char_p, POINTER(oa_hub_opts)]),
+    "oa_hub_remove": (c_int, [c_char_p, POINTER(oa_hub_opts)]),
     # model.h
     "oa_model_open": (c_int, [_handle_out, c_char_p, POINTER(oa_model_opts)]),
     "oa_model_ref": (_handle, [_handle]),
