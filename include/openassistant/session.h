@@ -58,7 +58,8 @@ enum oa_session_flags {
  *               failure
  * @param model  an open model; the session becomes one more owner of it
  * @param opts   NULL for defaults; not kept after return
- * @return OA_OK; OA_EINVAL also for a model opened with OA_MODEL_VOCAB_ONLY; OA_ENOMEM
+ * @return OA_OK; OA_EINVAL also for a model opened with OA_MODEL_VOCAB_ONLY, and for a context of
+ *         more tokens than a model with learned positions has; OA_ENOMEM
  *
  * Thread safety: any thread; the session then belongs to one thread at a time.
  * @since 0.1

@@ -26,6 +26,7 @@ static const struct golden {
     {"tiny", {[OA_KV_F16] = 0xad6508e3573b5530, [OA_KV_F32] = 0x7619429edfc6acf5}},
     {"gptneox", {[OA_KV_F16] = 0xe6ca8c0c22aca458, [OA_KV_F32] = 0x817395da9c32890d}},
     {"gemma3", {[OA_KV_F16] = 0x1f1d51490211114c, [OA_KV_F32] = 0xb262c597a58fdc28}},
+    {"gpt2", {[OA_KV_F16] = 0x922706693db64661, [OA_KV_F32] = 0xe11c322f08b57135}},
     {"phi3", {[OA_KV_F16] = 0xfa158cc742ef5036, [OA_KV_F32] = 0x60229935ba7dcc38}},
 };
 

@@ -3,7 +3,7 @@
 """Write a small random model of another architecture than tiny.gguf's, the same bytes each time,
 for the test of one answer. The standard library only.
 
-    make_arch.py gptneox|gemma3|phi3 OUT
+    make_arch.py gptneox|gemma3|phi3|gpt2 OUT
 """
 import random
 import sys
@@ -131,8 +131,24 @@ def phi3():
     return m
 
 
+def gpt2():
+    """Learned positions."""
+    m = begin("gpt2", 2, "attention__layer_norm_epsilon", 16)
+    m.norm("output_norm", bias=True)
+    m.matrix("position_embd", CONTEXT, WIDTH, "Q8_0")
+    for i, kind in enumerate(("F32", "Q4_1")):
+        at = f"blk.{i}."
+        m.norm(at + "attn_norm", bias=True)
+        m.linear(at + "attn_qkv", (HEADS + 2 * HEADS_KV) * 16, WIDTH, kind)
+        m.linear(at + "attn_output", WIDTH, HEADS * 16, kind)
+        m.norm(at + "ffn_norm", bias=True)
+        m.linear(at + "ffn_up", FF, WIDTH, kind)
+        m.linear(at + "ffn_down", WIDTH, FF, kind)
+    return m
+
+
 def main():
-    kinds = {f.__name__: f for f in (gptneox, gemma3, phi3)}
+    kinds = {f.__name__: f for f in (gptneox, gemma3, phi3, gpt2)}
     if len(sys.argv) != 3 or sys.argv[1] not in kinds:
         raise SystemExit(__doc__)
     m = kinds[sys.argv[1]]()
