@@ -65,9 +65,11 @@ static int read_kind(const oa_model *m, oa__vocab_spec *spec)
         spec->kind = OA__VOCAB_SPM;
     } else if (is(kind, len, "t5")) {
         spec->kind = OA__VOCAB_UGM;
+    } else if (is(kind, len, "bert")) {
+        spec->kind = OA__VOCAB_WPM;
     } else {
         return oa__err(OA_EUNSUPPORTED,
-                       "tokenizer \"%.*s\" is not supported; known: gpt2, llama, t5",
+                       "tokenizer \"%.*s\" is not supported; known: gpt2, llama, t5, bert",
                        (int)(len < 64 ? len : 64), kind);
     }
     return OA_OK;
@@ -96,6 +98,16 @@ static void set_defaults(oa__vocab_spec *spec)
             spec->unk_id = 0;
             spec->bos_id = 1;
             spec->eos_id = 2;
+        }
+        return;
+    }
+    if (spec->kind == OA__VOCAB_WPM) {
+        spec->add_bos = spec->add_eos = true;
+        if (spec->n_tokens > 103) {
+            spec->pad_id = 0;
+            spec->unk_id = 100;
+            spec->bos_id = 101;
+            spec->eos_id = 102;
         }
         return;
     }
@@ -130,6 +142,22 @@ static int read_ids(const oa_model *m, oa__vocab_spec *spec)
     spec->keep_spaces = !escape;
     if (spec->bos_id < 0) spec->add_bos = false;
     if (spec->eos_id < 0) spec->add_eos = false;
+    return OA_OK;
+}
+
+/* BERT's own: what it calls cls and sep stands at both ends. Lower case and no accents unless the
+ * file says otherwise. */
+static int read_bert(const oa_model *m, oa__vocab_spec *spec)
+{
+    const size_t n = spec->n_tokens;
+    bool lower = true;
+    OA__TRY(read_id(m, "tokenizer.ggml.cls_token_id", n, &spec->bos_id));
+    OA__TRY(read_id(m, "tokenizer.ggml.seperator_token_id", n, &spec->eos_id));
+    OA__TRY(read_flag(m, "tokenizer.ggml.normalizer.lowercase", &lower));
+    bool strip = lower;
+    OA__TRY(read_flag(m, "tokenizer.ggml.normalizer.strip_accents", &strip));
+    spec->keep_case = !lower;
+    spec->keep_accents = !strip;
     return OA_OK;
 }
 
@@ -267,6 +295,7 @@ int oa__model_read_vocab(oa_model *m)
         spec.charsmap = charsmap;
     }
     set_defaults(&spec);
+    if (spec.kind == OA__VOCAB_WPM) OA__TRY_GOTO(read_bert(m, &spec));
     OA__TRY_GOTO(read_ids(m, &spec));
     OA__TRY_GOTO(oa__vocab_new(&m->vocab, &m->mem, &spec));
     keep_ids(m, &spec);

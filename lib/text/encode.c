@@ -74,6 +74,8 @@ static int encode_plain(oa__encoder *e, const char *text, size_t len, bool prefi
     switch (e->v->kind) {
     case OA__VOCAB_BPE:
         return oa__bpe_encode(e, text, len);
+    case OA__VOCAB_WPM:
+        return oa__wordpiece_encode(e, text, len);
     case OA__VOCAB_UGM:
         return oa__unigram_encode(e, text, len, prefix);
     default:

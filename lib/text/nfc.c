@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unicode normal form C, over utf8proc's tables.
+ * Unicode normal forms C and D, over utf8proc's tables.
  *
  * utf8proc's own function sorts combining marks by swapping neighbours, which is quadratic in the
  * length of a run; here a run is counted into place, whatever its length. Two more things differ:
@@ -164,6 +164,28 @@ int oa__nfc(const char *text, size_t len, oa__str *out)
     OA__TRY_GOTO(decompose(text, len, &c));
     OA__TRY_GOTO(sort_marks(&c, &scratch));
     c.len = compose(c.data, c.len);
+    for (size_t i = 0; i < c.len; i++)
+        OA__TRY_GOTO(oa__str_add_utf8(out, (uint32_t)c.data[i]));
+fail:
+    oa__free(c.mem, c.data);
+    oa__free(scratch.mem, scratch.data);
+    return rc;
+}
+
+bool oa__nfd_is_trivial(const char *text, size_t len)
+{
+    /* Below U+00C0 nothing decomposes; its first byte is 0xC3. */
+    for (size_t i = 0; i < len; i++)
+        if ((uint8_t)text[i] >= 0xc3) return false;
+    return true;
+}
+
+int oa__nfd(const char *text, size_t len, oa__str *out)
+{
+    chars c = {.mem = out->mem}, scratch = {.mem = out->mem};
+    int rc;
+    OA__TRY_GOTO(decompose(text, len, &c));
+    OA__TRY_GOTO(sort_marks(&c, &scratch));
     for (size_t i = 0; i < c.len; i++)
         OA__TRY_GOTO(oa__str_add_utf8(out, (uint32_t)c.data[i]));
 fail:

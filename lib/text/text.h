@@ -14,7 +14,8 @@ typedef struct oa__vocab oa__vocab;
 enum oa__vocab_kind {
     OA__VOCAB_BPE, /* byte-level BPE: GGUF "gpt2" */
     OA__VOCAB_SPM, /* SentencePiece BPE: GGUF "llama" */
-    OA__VOCAB_UGM  /* SentencePiece unigram: GGUF "t5" */
+    OA__VOCAB_UGM, /* SentencePiece unigram: GGUF "t5" */
+    OA__VOCAB_WPM  /* WordPiece: GGUF "bert" */
 };
 
 /* Token types, numbered as in GGUF. */
@@ -72,6 +73,11 @@ typedef struct oa__vocab_spec {
     size_t charsmap_size;
     bool remove_extra_spaces; /* at both ends, and behind another one */
     bool keep_spaces;         /* spaces stay spaces, they don't become U+2581 */
+    /* WPM */
+    const char *inner_prefix;     /* of tokens that continue a word ("##"); NULL: instead those that
+                                     begin one have U+2581 in front, as in GGUF */
+    uint32_t max_word_chars;      /* a longer word is unknown; 0 = 100 */
+    bool keep_case, keep_accents; /* else text becomes lower case and loses its accents */
 } oa__vocab_spec;
 
 int oa__vocab_new(oa__vocab **out, oa__mem *mem, const oa__vocab_spec *spec);

@@ -29,7 +29,7 @@ static int check_id(const oa__vocab_spec *spec, int32_t id, const char *what)
 
 static int check_spec(const oa__vocab_spec *spec)
 {
-    if (spec->kind > OA__VOCAB_UGM) return oa__err(OA_EINVAL, "tokenizer kind %d", (int)spec->kind);
+    if (spec->kind > OA__VOCAB_WPM) return oa__err(OA_EINVAL, "tokenizer kind %d", (int)spec->kind);
     if (spec->n_tokens == 0 || !spec->tokens) return oa__err(OA_EFORMAT, "vocabulary is empty");
     if (spec->n_tokens > MAX_TOKENS)
         return oa__err(OA_EFORMAT, "vocabulary of %zu tokens, want at most %d", spec->n_tokens,
@@ -135,12 +135,12 @@ static size_t spell_spm(oa__span t, char *out)
     return n;
 }
 
-/* What each token writes when it is decoded. Never longer than its stored text. */
-static int spell_tokens(oa__vocab *v)
+/* What each token writes when it is decoded. Longer than its stored text by one byte at most. */
+static int spell_tokens(oa__vocab *v, const oa__vocab_spec *spec)
 {
     size_t total = 0;
     v->bytes_off = oa__alloc_array(v->mem, v->n_tokens + 1, sizeof *v->bytes_off);
-    v->bytes = oa__alloc(v->mem, v->text_off[v->n_tokens]);
+    v->bytes = oa__alloc(v->mem, v->text_off[v->n_tokens] + v->n_tokens);
     if (!v->bytes || !v->bytes_off) return OA_ENOMEM;
     for (int b = 0; b < 256; b++)
         v->byte_id[b] = -1;
@@ -166,7 +166,9 @@ static int spell_tokens(oa__vocab *v)
             n = t.len;
             break;
         default:
-            if (v->kind != OA__VOCAB_BPE) {
+            if (v->kind == OA__VOCAB_WPM) {
+                n = oa__wordpiece_spell(t, spec->inner_prefix, out);
+            } else if (v->kind != OA__VOCAB_BPE) {
                 n = spell_spm(t, out);
             } else if (spell_bpe(t, out, &n)) {
                 v->flags[i] |= OA__TOKEN_MAPPED;
@@ -259,13 +261,16 @@ static int build(oa__vocab *v, const oa__vocab_spec *spec)
     uint64_t key = oa__random_os(); /* of the tables; no result depends on it */
     OA__TRY(copy_texts(v, spec));
     OA__TRY(copy_types(v, spec));
-    OA__TRY(spell_tokens(v));
+    OA__TRY(spell_tokens(v, spec));
     OA__TRY(index_texts(v, key));
     OA__TRY(index_special(v));
     mark_ends(v, spec);
     if (v->kind == OA__VOCAB_BPE) {
         OA__TRY(oa__bpe_init(v, spec, key));
         snprintf(v->describe, sizeof v->describe, "bpe %s", oa__pretoken_name(v->pretoken));
+    } else if (v->kind == OA__VOCAB_WPM) {
+        OA__TRY(oa__wordpiece_init(v, spec));
+        snprintf(v->describe, sizeof v->describe, "wordpiece");
     } else if (v->kind == OA__VOCAB_UGM) {
         OA__TRY(oa__unigram_init(v, spec));
         snprintf(v->describe, sizeof v->describe, "unigram");
@@ -287,6 +292,9 @@ static uint64_t measure(const oa__vocab *v, const oa__vocab_spec *spec)
         size += (v->words.mask + 1) * sizeof *v->words.slots;
         size += (v->merges.mask + 1) * sizeof *v->merges.slots;
         size += spec->n_merges * sizeof *v->merged_id;
+    } else if (v->kind == OA__VOCAB_WPM) {
+        const oa__wordpiece *w = v->wordpiece;
+        size += (w->first.cap + w->inner.cap) * sizeof *w->first.nodes;
     } else if (v->kind == OA__VOCAB_UGM) {
         size += n * sizeof *v->unigram->score + v->unigram->charsmap.texts_size;
         size += v->unigram->trie.cap * sizeof *v->unigram->trie.nodes;
@@ -344,6 +352,7 @@ void oa__vocab_free(oa__vocab *v)
     if (!v) return;
     oa__pretoken_free(v->pretoken, v->mem);
     oa__unigram_free(v->unigram, v->mem);
+    oa__wordpiece_free(v->wordpiece, v->mem);
     void *const parts[] = {v->text,
                            v->text_off,
                            v->bytes,

@@ -11,6 +11,7 @@
  *           -> BPE: cut into words by a pattern, then merge       pretoken.c bpe.c merge.h
  *           -> SPM: spaces become U+2581, then merge              spm.c merge.h
  *           -> UGM: mapped, spaces become U+2581, best cut        unigram.c charsmap.c trie.c
+ *           -> WPM: BERT's words, then their longest tokens       wordpiece.c trie.c
  *
  * A vocabulary never changes once it is made, so any number of threads may use it. What a call
  * needs while it runs sits in its own oa__encoder.
@@ -21,6 +22,7 @@
 #include <string.h>
 
 #include "text/unigram.h"
+#include "text/wordpiece.h"
 
 /* --- classes of code points (unicode_class.c, generated) ------------------------------------- */
 
@@ -210,7 +212,8 @@ struct oa__vocab {
     size_t token_max; /* longest plain token, at most OA__SPM_TOKEN_MAX */
     bool cut_words;   /* no token has U+2581 behind another character; UGM, too */
 
-    oa__unigram *unigram; /* UGM */
+    oa__unigram *unigram;     /* UGM */
+    oa__wordpiece *wordpiece; /* WPM */
 };
 
 static inline oa__span oa__vocab_spelled(const oa__vocab *v, int32_t id)
@@ -244,7 +247,7 @@ typedef struct oa__encoder {
     size_t syms_cap;
     uint64_t *heap;
     size_t heap_cap;
-    char *escaped; /* SPM, UGM */
+    char *escaped; /* SPM, UGM; WPM: a word */
     size_t escaped_cap;
     oa__lattice *lattice; /* UGM */
     size_t lattice_cap;
@@ -263,6 +266,9 @@ bool oa__spm_has_inner_mark(const oa__vocab *v);
 /* OA_EFORMAT when there is neither a token for every byte nor an unknown token. */
 int oa__spm_check_bytes(const oa__vocab *v, const char *kind);
 int oa__unigram_init(oa__vocab *v, const oa__vocab_spec *spec);
+int oa__wordpiece_init(oa__vocab *v, const oa__vocab_spec *spec);
+/* What a token writes: a space in front when it begins a word. One byte longer than t at most. */
+size_t oa__wordpiece_spell(oa__span t, const char *inner_prefix, char *out);
 
 /* Bytes of byte-level BPE: the code point that stands for a byte, and back (-1 = none). */
 uint32_t oa__bpe_byte_to_char(uint8_t byte);
@@ -275,6 +281,9 @@ int oa__text_clean(const char *text, size_t len, oa__str *out);
  * marks, which are sorted. */
 int oa__nfc(const char *text, size_t len, oa__str *out);
 bool oa__nfc_is_trivial(const char *text, size_t len); /* certainly in that form already */
+/* Likewise normal form D. */
+int oa__nfd(const char *text, size_t len, oa__str *out);
+bool oa__nfd_is_trivial(const char *text, size_t len);
 
 #define OA__SPM_SPACE "\xE2\x96\x81"
 

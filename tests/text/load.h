@@ -51,6 +51,11 @@ static inline int load_vocab(oa__vocab **out, oa__mem *mem, const char *path, co
     OA__TRY_GOTO(oa__gguf_open(&g, NULL, path, false, true));
     OA__TRY_GOTO(oa__gguf_str(g, "tokenizer.ggml.model", &text, &len));
     if (len == 5 && memcmp(text, "llama", 5) == 0) spec.kind = OA__VOCAB_SPM;
+    if (len == 4 && memcmp(text, "bert", 4) == 0) {
+        spec.kind = OA__VOCAB_WPM;
+        spec.keep_case = !load_bool(g, "tokenizer.ggml.normalizer.lowercase", true);
+        spec.keep_accents = spec.keep_case;
+    }
     if (len == 2 && memcmp(text, "t5", 2) == 0) {
         const char *key = "tokenizer.ggml.precompiled_charsmap";
         spec.kind = OA__VOCAB_UGM;
