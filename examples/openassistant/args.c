@@ -21,7 +21,7 @@ typedef struct option {
 } option;
 
 #define AT(field) offsetof(cli_args, field)
-#define LOADS (CLI_CHAT | CLI_RUN | CLI_BENCH)
+#define LOADS (CLI_CHAT | CLI_RUN | CLI_BENCH | CLI_PERPLEXITY)
 #define SPEAKS (CLI_CHAT | CLI_RUN)
 #define WRITES (CLI_CONVERT | CLI_QUANTIZE)
 #define ALL (LOADS | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | WRITES | CLI_PULL)
@@ -52,12 +52,17 @@ static const option options[] = {
     {"stop", 0, TEXTS, AT(stops), CLI_RUN, "TEXT",
      "end the answer before this text; may be given several times"},
     {"ignore-end", 0, SWITCH, AT(ignore_end), CLI_RUN, NULL, "go on past the model's end tokens"},
-    {"ctx", 0, COUNT, AT(n_ctx), SPEAKS | CLI_INFO | CLI_BENCH, "N",
+    {"ctx", 0, COUNT, AT(n_ctx), SPEAKS | CLI_INFO | CLI_BENCH | CLI_PERPLEXITY, "N",
      "context in tokens; 0 = what the model was trained for"},
     {"kv", 0, TEXT, AT(kv_type), LOADS | CLI_INFO, "TYPE", "cache of f16 (default) or f32"},
     {"prompt", 0, COUNT, AT(n_prompt), CLI_BENCH, "N", "tokens of the prompt to read; default 512"},
     {"tokens", 0, COUNT, AT(n_tokens), CLI_BENCH, "N", "tokens to generate; default 64"},
     {"runs", 0, COUNT, AT(n_runs), CLI_BENCH, "N", "passes to take the median of; default 5"},
+    {"stride", 0, COUNT, AT(stride), CLI_PERPLEXITY, "N",
+     "tokens between the beginnings of overlapping windows; 0 = side by side"},
+    {"windows", 0, COUNT, AT(n_windows), CLI_PERPLEXITY, "N", "windows to look at; 0 = all"},
+    {"steps", 0, SWITCH, AT(steps), CLI_PERPLEXITY, NULL,
+     "compute token by token; the result is the same"},
     {"type", 0, TEXT, AT(type), CLI_CONVERT, "TYPE",
      "type of the matrices, as quantize takes it; without it each stays as it is"},
     {"pure", 0, SWITCH, AT(pure), WRITES, NULL, "the type for every matrix, none of them larger"},
@@ -74,8 +79,9 @@ static const option options[] = {
     {"revision", 0, TEXT, AT(revision), CLI_PULL, "REVISION",
      "branch, tag or commit; by default the newest"},
     {"json", 0, SWITCH, AT(json),
-     CLI_RUN | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | CLI_BENCH | WRITES | CLI_PULL, NULL,
-     "print JSON"},
+     CLI_RUN | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | CLI_BENCH | CLI_PERPLEXITY | WRITES |
+         CLI_PULL,
+     NULL, "print JSON"},
     {"jsonl", 0, SWITCH, AT(jsonl), CLI_TOKENIZE, NULL,
      "one JSON string per line in, one JSON array of ids per line out"},
     {"quiet", 'q', SWITCH, AT(quiet), ALL, NULL, "no progress and no remarks"},

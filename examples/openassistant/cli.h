@@ -52,10 +52,10 @@ typedef struct cli_args {
         *load, *type, *revision;
     const char **stops;
     size_t n_stops;
-    uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs;
+    uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs, stride, n_windows;
     uint64_t memory_limit;
     bool json, jsonl, raw, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
-        metadata, pure, dataset, help;
+        metadata, pure, steps, dataset, help;
     const char **words; /* arguments that are no options */
     size_t n_words;
     cli_param *params;

@@ -253,7 +253,8 @@ json_t *load_json_text(const char *text, size_t len)
 
 int load_print_json(json_t *value, size_t flags)
 {
-    int rc = value ? json_dumpf(value, stdout, flags | JSON_REAL_PRECISION(6)) : -1;
+    if (!(flags & JSON_REAL_PRECISION(31))) flags |= JSON_REAL_PRECISION(6);
+    int rc = value ? json_dumpf(value, stdout, flags) : -1;
     json_decref(value);
     if (rc == 0 || ferror(stdout)) {
         putchar('\n');

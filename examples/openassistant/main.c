@@ -20,6 +20,8 @@ const cli_verb cli_verbs[] = {
      verb_convert},
     {"quantize", CLI_QUANTIZE, "[OPTION]... MODEL OUT.gguf TYPE",
      "write a model file of a smaller type", verb_quantize},
+    {"perplexity", CLI_PERPLEXITY, "[OPTION]... FILE", "measure how well a model predicts a text",
+     verb_perplexity},
 };
 const size_t cli_n_verbs = sizeof(cli_verbs) / sizeof(cli_verbs[0]);
 

@@ -19,6 +19,7 @@
 #include <openassistant/chat.h>
 #include <openassistant/convert.h>
 #include <openassistant/error.h>
+#include <openassistant/eval.h>
 #include <openassistant/hub.h>
 #include <openassistant/log.h>
 #include <openassistant/model.h>

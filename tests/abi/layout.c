@@ -172,6 +172,33 @@ AT(oa_convert_opts, progress_user, 56);
 AT(oa_convert_opts, allocator, 64);
 AT(oa_convert_opts, result, 72);
 
+/* eval.h */
+VALUE(OA_PERPLEXITY_STEPS, 1);
+
+SIZE(oa_perplexity_opts, 48);
+AT(oa_perplexity_opts, size, 0);
+AT(oa_perplexity_opts, flags, 8);
+AT(oa_perplexity_opts, n_ctx, 12);
+AT(oa_perplexity_opts, stride, 16);
+AT(oa_perplexity_opts, max_windows, 20);
+AT(oa_perplexity_opts, kv_type, 24);
+AT(oa_perplexity_opts, n_batch, 28);
+AT(oa_perplexity_opts, progress_fn, 32);
+AT(oa_perplexity_opts, progress_user, 40);
+
+SIZE(oa_perplexity_result, 72);
+AT(oa_perplexity_result, size, 0);
+AT(oa_perplexity_result, perplexity, 8);
+AT(oa_perplexity_result, perplexity_error, 16);
+AT(oa_perplexity_result, nll, 24);
+AT(oa_perplexity_result, nll_error, 32);
+AT(oa_perplexity_result, n_scored, 40);
+AT(oa_perplexity_result, n_tokens, 48);
+AT(oa_perplexity_result, n_windows, 56);
+AT(oa_perplexity_result, n_ctx, 60);
+AT(oa_perplexity_result, stride, 64);
+AT(oa_perplexity_result, reserved, 68);
+
 /* session.h */
 VALUE(OA_SESSION_NO_SHARING, 1);
 VALUE(OA_FINISH_NONE, 0);

@@ -402,6 +402,34 @@ static void test_api_args__convert(void **state)
     assert_null(help);
 }
 
+static void test_api_args__eval(void **state)
+{
+    (void)state;
+    oa_perplexity_opts o = OA_PERPLEXITY_OPTS_INIT;
+    oa_perplexity_result r = OA_PERPLEXITY_RESULT_INIT;
+    static const char text[] = "one two three four five six";
+    const size_t len = sizeof text - 1;
+    assert_ok(oa_eval_perplexity(model, text, len, NULL, &r));
+    assert_inval(oa_eval_perplexity(NULL, text, len, NULL, &r));
+    assert_inval(oa_eval_perplexity(vocab_only, text, len, NULL, &r));
+    assert_inval(oa_eval_perplexity(model, NULL, 1, NULL, &r));
+    assert_inval(oa_eval_perplexity(model, NULL, 0, NULL, &r));
+    assert_inval(oa_eval_perplexity(model, text, 1, NULL, &r));
+    assert_inval(oa_eval_perplexity(model, text, len, NULL, NULL));
+    assert_opts_refused(o, oa_eval_perplexity(model, text, len, &o, &r));
+    o.n_ctx = 2;
+    assert_inval(oa_eval_perplexity(model, text, len, &o, &r));
+    o.n_ctx = 4;
+    o.stride = 5;
+    assert_inval(oa_eval_perplexity(model, text, len, &o, &r));
+    o.stride = 0;
+    o.kv_type = 9;
+    assert_inval(oa_eval_perplexity(model, text, len, &o, &r));
+    o.kv_type = 0;
+    r.size = 1;
+    assert_inval(oa_eval_perplexity(model, text, len, &o, &r));
+}
+
 static void test_api_args__chat(void **state)
 {
     (void)state;
@@ -572,6 +600,7 @@ int main(void)
         cmocka_unit_test(test_api_args__sampler),
         cmocka_unit_test(test_api_args__session),
         cmocka_unit_test(test_api_args__convert),
+        cmocka_unit_test(test_api_args__eval),
         cmocka_unit_test(test_api_args__chat),
         cmocka_unit_test(test_api_args__hub),
         cmocka_unit_test(test_api_args__experimental),

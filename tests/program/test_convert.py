@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""convert and quantize, from end to end."""
+"""convert, quantize and perplexity, from end to end."""
 import os
 import resource
 import signal
@@ -82,7 +82,8 @@ def test_failures_leave_nothing():
                      [copy, "/dev/full"], [copy, "/proc/out.gguf"],
                      [cut, os.path.join(home.path, "out")],
                      [os.path.join(home.path, "none.gguf"), os.path.join(home.path, "out")],
-                     ["no-such-model", os.path.join(home.path, "out")], ["", os.path.join(home.path, "out")]):
+                     ["no-such-model", os.path.join(home.path, "out")],
+                     ["", os.path.join(home.path, "out")]):
             check_error(run("quantize", *args, "Q8_0", home=home), 1)
         check(listing(home) == before, listing(home))
         check(open(copy, "rb").read() == open(tiny, "rb").read(), "the input changed")
@@ -102,6 +103,41 @@ def test_full_disk():
         check(r.returncode == 1 and r.stderr.count("\n") == 1, r.returncode, r.stderr)
         check("write" in r.stderr and out in r.stderr, r.stderr)
         check(listing(home) == ["out.gguf"] and open(out).read() == "an older file", listing(home))
+
+
+def test_perplexity():
+    tiny = need_tiny()
+    with Home() as home:
+        path = home.file("text", "The sky is blue, the grass is green and the night is dark. " * 8)
+        base = ["perplexity", "-m", tiny, path, "--ctx", "48"]
+        r = run(*base, home=home)
+        check(r.code == 0 and r.out.startswith("perplexity ") and r.err == "", r.out, r.err)
+        o = run(*base, "--json", home=home).json()
+        check(o["n_ctx"] == 48 == o["stride"] and o["n_scored"] == 23 * o["n_windows"], o)
+        check(f"perplexity {o['perplexity']:.4f} " in r.out, o, r.out)
+        for more in (["--steps"], ["-t", "1"], ["-t", "3", "--cpu", "c"], ["--no-mmap"]):
+            again = run(*base, "--json", *more, home=home).json()
+            check(again["nll"] == o["nll"] and again["nll_error"] == o["nll_error"], more, again)
+        s = run(*base, "--stride", "12", "--json", home=home).json()
+        check(s["n_scored"] == s["n_tokens"] - 1 and s["stride"] == 12, s)
+        check(run(*base, "--windows", "1", "--json", home=home).json()["n_windows"] == 1)
+        with open(path, "rb") as f:
+            piped = run("perplexity", "-m", tiny, "-", "--ctx", "48", "--json", stdin=f.read(),
+                        home=home).json()
+        check(piped["nll"] == o["nll"], piped)
+
+
+def test_perplexity_errors():
+    tiny = need_tiny()
+    with Home() as home:
+        path, empty = home.file("text", "Some words. " * 40), home.file("empty")
+        for args in ([], [path, path], [path, "--ctx", "2"], [path, "--ctx", "9", "--stride", "10"],
+                     [path, "--kv", "f8"], [path, "--stride", "-1"], [path, "--windows", "x"]):
+            check_error(run("perplexity", "-m", tiny, *args, home=home), 2)
+        for args in ([empty], [os.path.join(home.path, "none")], [home.path],
+                     [path, "--stride", "2000"]):
+            check_error(run("perplexity", "-m", tiny, *args, home=home), 1)
+        check_error(run("perplexity", "-m", "no-such-model", path, home=home), 1)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from ._lib import lib as _library
 from .chat import Chat
 from .convert import ConvertResult, convert, convert_types, quantize
 from .errors import *  # noqa: F403
-from .model import MemoryEstimate, Message, Model, ModelInfo
+from .model import MemoryEstimate, Message, Model, ModelInfo, Perplexity
 from .sampler import Param, Sampler
 from .session import Session, Step, step_many
 from .stream import Answer, Result, Stream
@@ -40,6 +40,7 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Param",
+    "Perplexity",
     "Result",
     "Sampler",
     "Session",

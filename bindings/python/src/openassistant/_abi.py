@@ -78,6 +78,7 @@ ENUMS: Dict[str, Dict[str, int]] = {
     },
     "oa_generate_flags": {"OA_GENERATE_IGNORE_END": 1, "OA_GENERATE_SPECIAL": 2},
     "oa_chat_flags": {"OA_CHAT_DROP_OLDEST": 1},
+    "oa_perplexity_flags": {"OA_PERPLEXITY_STEPS": 1},
     "oa_convert_flags": {"OA_CONVERT_PURE": 1, "OA_CONVERT_NO_MMAP": 2},
 }
 
@@ -231,6 +232,36 @@ class oa_convert_opts(Structure):
     ]
 
 
+class oa_perplexity_opts(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("flags", c_uint32),
+        ("n_ctx", c_uint32),
+        ("stride", c_uint32),
+        ("max_windows", c_uint32),
+        ("kv_type", c_uint32),
+        ("n_batch", c_uint32),
+        ("progress_fn", oa_progress_fn),
+        ("progress_user", c_void_p),
+    ]
+
+
+class oa_perplexity_result(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("perplexity", c_double),
+        ("perplexity_error", c_double),
+        ("nll", c_double),
+        ("nll_error", c_double),
+        ("n_scored", c_uint64),
+        ("n_tokens", c_uint64),
+        ("n_windows", c_uint32),
+        ("n_ctx", c_uint32),
+        ("stride", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
 class oa_sampler_opts(Structure):
     _fields_ = [("size", c_size_t), ("allocator", POINTER(oa_allocator))]
 
@@ -317,6 +348,8 @@ STRUCTS: List[Type[Structure]] = [
     oa_render_opts,
     oa_convert_result,
     oa_convert_opts,
+    oa_perplexity_opts,
+    oa_perplexity_result,
     oa_sampler_opts,
     oa_param,
     oa_session_opts,
@@ -439,6 +472,17 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     # convert.h
     "oa_convert": (c_int, [c_char_p, c_char_p, POINTER(oa_convert_opts)]),
     "oa_convert_get_type": (c_int, [c_size_t, POINTER(c_char_p), POINTER(c_char_p)]),
+    # eval.h
+    "oa_eval_perplexity": (
+        c_int,
+        [
+            _handle,
+            c_char_p,
+            c_size_t,
+            POINTER(oa_perplexity_opts),
+            POINTER(oa_perplexity_result),
+        ],
+    ),
     # chat.h
     "oa_chat_new": (c_int, [_handle_out, _handle, POINTER(oa_chat_opts)]),
     "oa_chat_free": (None, [_handle]),

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .chat import Chat
     from .session import Session
 
-__all__ = ["MemoryEstimate", "Message", "Model", "ModelInfo"]
+__all__ = ["MemoryEstimate", "Message", "Model", "ModelInfo", "Perplexity"]
 
 _FLAGS = {**_abi.ENUMS["oa_model_flags"], **_abi.ENUMS["oa_tokenize_flags"]}
 _LEVELS = {
@@ -116,6 +116,21 @@ class MemoryEstimate:
     cache_size: int
     work_size: int
     total_size: int
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """How well a model predicts a text; the fields are those of ``oa_perplexity_result``."""
+
+    perplexity: float
+    perplexity_error: float
+    nll: float
+    nll_error: float
+    n_scored: int
+    n_tokens: int
+    n_windows: int
+    n_ctx: int
+    stride: int
 
 
 def choice(values: Mapping[str, int], name: str, what: str) -> int:
@@ -365,6 +380,40 @@ class Model(Handle):
         from .chat import Chat
 
         return Chat(self, **options)
+
+    def perplexity(
+        self,
+        text: Union[str, bytes],
+        *,
+        n_ctx: int = 0,
+        stride: int = 0,
+        max_windows: int = 0,
+        steps: bool = False,
+        kv_type: str = "f16",
+        progress: Optional[Progress] = None,
+    ) -> "Perplexity":
+        """How well the model predicts a text: windows of ``n_ctx`` tokens (0: 512) side by side,
+        of which the second half is scored, or ``stride`` tokens apart. ``steps`` computes token by
+        token, with the same result."""
+        opts, raw = init(_abi.oa_perplexity_opts), init(_abi.oa_perplexity_result)
+        if steps:
+            opts.flags = _abi.ENUMS["oa_perplexity_flags"]["OA_PERPLEXITY_STEPS"]
+        opts.n_ctx = number(n_ctx, U32, "n_ctx")
+        opts.stride = number(stride, U32, "stride")
+        opts.max_windows = number(max_windows, U32, "max_windows")
+        opts.kv_type = kv_number(kv_type)
+        opts.progress_fn = progress_fn(progress)
+        data = to_bytes(text)
+        with self.using() as ptr:
+            call(
+                lib.oa_eval_perplexity,
+                ptr,
+                data,
+                len(data),
+                ctypes.byref(opts),
+                ctypes.byref(raw),
+            )
+        return Perplexity(**{f.name: getattr(raw, f.name) for f in fields(Perplexity)})
 
     @staticmethod
     def find(name: str = "") -> str:
