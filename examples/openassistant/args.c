@@ -47,6 +47,8 @@ static const option options[] = {
     {"special", 0, SWITCH, AT(special), CLI_TOKENIZE, NULL,
      "text that spells a special token is that token; with --decode, write them"},
     {"decode", 0, SWITCH, AT(decode), CLI_TOKENIZE, NULL, "turn ids into text instead"},
+    {"cut", 0, SWITCH, AT(cut), CLI_CHAT, NULL,
+     "when the context is full, cut the oldest tokens instead of whole turns"},
     {"max-tokens", 'n', COUNT, AT(max_tokens), SPEAKS, "N",
      "most tokens of one answer; 0 = until it ends"},
     {"stop", 0, TEXTS, AT(stops), CLI_RUN, "TEXT",

@@ -29,7 +29,11 @@ void chat_after_answer(chat_state *s, int rc)
             s->leave = true;
         }
     }
-    if (rc == OA_OK && known && result.n_dropped)
+    if (rc == OA_OK && known && result.n_cut)
+        ui_note(
+            "(the context is full: the oldest %llu tokens were cut off, with %llu whole messages)",
+            (unsigned long long)result.n_cut, (unsigned long long)result.n_dropped);
+    else if (rc == OA_OK && known && result.n_dropped)
         ui_note("(the context is full: the oldest %llu messages were left out)",
                 (unsigned long long)result.n_dropped);
     if (rc == OA_OK && known && result.finish == OA_FINISH_LENGTH)
@@ -118,7 +122,7 @@ static int begin(chat_state *s)
     s->model = load_model(args, args->model, 0, &code);
     if (!s->model) return code;
     s->opts = (oa_chat_opts)OA_CHAT_OPTS_INIT;
-    s->opts.flags = OA_CHAT_DROP_OLDEST;
+    s->opts.flags = args->cut ? OA_CHAT_CUT_OLDEST : OA_CHAT_DROP_OLDEST;
     s->opts.max_tokens = args->max_tokens;
     s->opts.system = args->system;
     s->opts.template_name = args->template_name;

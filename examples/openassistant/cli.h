@@ -54,7 +54,7 @@ typedef struct cli_args {
     size_t n_stops;
     uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs, stride, n_windows;
     uint64_t memory_limit;
-    bool json, jsonl, raw, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
+    bool json, jsonl, raw, cut, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
         metadata, pure, steps, dataset, help;
     const char **words; /* arguments that are no options */
     size_t n_words;

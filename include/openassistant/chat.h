@@ -25,13 +25,20 @@ typedef struct oa_chat oa_chat;
 
 /** Switches of oa_chat_opts::flags. */
 enum oa_chat_flags {
-    OA_CHAT_DROP_OLDEST = 1 << 0 /**< when the conversation does not fit, leave out its oldest
+    OA_CHAT_DROP_OLDEST = 1 << 0, /**< when the conversation does not fit, leave out its oldest
                                       turns (never the system text or the latest message) until
                                       the rest takes half of the context, and say how many
                                       messages that were in oa_generate_result::n_dropped. "Fits"
                                       leaves room for an answer: max_tokens, at most a quarter
                                       of the context. Without this switch a conversation that
                                       does not fit is OA_EFULL */
+    OA_CHAT_CUT_OLDEST = 1 << 1   /**< when the conversation does not fit, cut it by tokens as
+                                      oa_render_opts::max_ids says, also within a message, and
+                                      leave one token of the context free, as Open Assistant's
+                                      workers did. oa_generate_result::n_cut says how many tokens
+                                      are gone, n_dropped how many messages wholly. What it
+                                      "fits" is as above. Not together with
+                                      #OA_CHAT_DROP_OLDEST */
 };
 
 /** Options of oa_chat_new(). Zero is the default everywhere. */
@@ -43,12 +50,15 @@ typedef struct oa_chat_opts {
     const char *template_name;      /**< as in oa_render_opts; default NULL */
     const char *template_text;      /**< as in oa_render_opts; default NULL */
     const oa_session_opts *session; /**< of the session underneath; NULL = defaults */
+    uint32_t max_prompt;            /**< most tokens of a prompt for the two switches, when that is
+                                         less than what fits; 0 = what fits (default) */
+    uint32_t reserved;              /**< 0 */
 } oa_chat_opts;
 
 /** Default options. */
 #define OA_CHAT_OPTS_INIT                                                                          \
     {                                                                                              \
-        sizeof(oa_chat_opts), 0, 0, NULL, NULL, NULL, NULL                                         \
+        sizeof(oa_chat_opts), 0, 0, NULL, NULL, NULL, NULL, 0, 0                                   \
     }
 
 /**

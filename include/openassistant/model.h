@@ -335,23 +335,45 @@ enum oa_render_flags {
     OA_RENDER_ADD_GENERATION_PROMPT = 1 << 0 /**< end with what opens the assistant's answer */
 };
 
+/** What was left out of a conversation that was too long: see oa_render_opts::max_ids. */
+typedef struct oa_render_cut {
+    size_t size;         /**< set by OA_RENDER_CUT_INIT; do not touch */
+    uint64_t n_ids;      /**< tokens of the whole conversation */
+    uint64_t n_cut;      /**< tokens that were left out; 0 = it fitted */
+    uint64_t n_messages; /**< messages of users and assistants of which nothing is left */
+    uint64_t n_partial;  /**< 1 when of one more only its end is left, else 0 */
+    uint64_t n_added;    /**< tokens of a user's opening put in front of that end, mostly 0 */
+} oa_render_cut;
+
+/** A report to be filled. */
+#define OA_RENDER_CUT_INIT                                                                         \
+    {                                                                                              \
+        sizeof(oa_render_cut), 0, 0, 0, 0, 0                                                       \
+    }
+
 /** Options of oa_model_render_chat(). */
 typedef struct oa_render_opts {
     size_t size;                /**< set by OA_RENDER_OPTS_INIT; do not touch */
     uint32_t flags;             /**< sum of #oa_render_flags; default 0 */
-    uint32_t reserved;          /**< 0 */
+    uint32_t max_ids;           /**< for oa_model_tokenize_chat(): cut a conversation of more tokens
+                                     as Open Assistant's workers do. What stands before the first
+                                     message stays; behind it stand the last tokens that fit, one
+                                     in a hundred less, with a user's opening in front when none
+                                     is among them. Needs `cut`. 0 = never (default) */
     const char *template_name;  /**< NULL = the model's own template (default); or one of "oasst",
                                      "oasst-v2.5", "oasst-prefix", "oasst-v2", "oasst-legacy",
                                      "oasst-text", "chatml", "llama-2", "zephyr", "plain" */
     const char *template_text;  /**< Jinja text to use instead; NULL = none (default) */
     const char *variables_json; /**< a JSON object whose members become variables of the template
                                      ("tools", "documents", ...); NULL = none (default) */
+    oa_render_cut *cut;         /**< receives what max_ids left out; its `size` says how much the
+                                     caller knows; NULL = nowhere (default) */
 } oa_render_opts;
 
 /** Default options. */
 #define OA_RENDER_OPTS_INIT                                                                        \
     {                                                                                              \
-        sizeof(oa_render_opts), 0, 0, NULL, NULL, NULL                                             \
+        sizeof(oa_render_opts), 0, 0, NULL, NULL, NULL, NULL                                       \
     }
 
 /**
@@ -397,7 +419,9 @@ OA_API int oa_model_render_chat(const oa_model *model, const oa_message *message
  * @param ids           receives the ids; NULL when ids_len is 0
  * @param ids_len       ids that fit at `ids`; when they do not suffice nothing is written
  * @param n_ids         receives how many ids there are; may be NULL
- * @return what oa_model_render_chat() and oa_model_tokenize() return
+ * @return what oa_model_render_chat() and oa_model_tokenize() return; with max_ids also
+ *         OA_EUNSUPPORTED when it is too long and its format is none that can be cut, OA_EFULL when
+ *         the system part alone leaves no room
  *
  * Thread safety: any thread.
  * @since 0.1

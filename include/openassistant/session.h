@@ -206,15 +206,16 @@ typedef struct oa_generate_result {
     uint32_t n_tokens;    /**< tokens generated, an end token included */
     uint64_t n_prompt;    /**< tokens of the prompt; 0 from oa_session_generate() itself */
     uint64_t n_reused;    /**< tokens of the prompt that were in the cache */
-    uint64_t n_dropped;   /**< messages that oa_chat left out to make the rest fit */
+    uint64_t n_dropped;   /**< messages that oa_chat left out whole to make the rest fit */
     uint64_t prompt_ns;   /**< nanoseconds spent on the prompt */
     uint64_t generate_ns; /**< nanoseconds spent on generating */
+    uint64_t n_cut;       /**< tokens that oa_chat cut off with #OA_CHAT_CUT_OLDEST */
 } oa_generate_result;
 
 /** A result to be filled. */
 #define OA_GENERATE_RESULT_INIT                                                                    \
     {                                                                                              \
-        sizeof(oa_generate_result), 0, 0, 0, 0, 0, 0, 0                                            \
+        sizeof(oa_generate_result), 0, 0, 0, 0, 0, 0, 0, 0                                         \
     }
 
 /**

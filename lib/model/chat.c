@@ -137,8 +137,12 @@ static int render_chat(render *r, const oa_model *model, const oa_message *messa
     if (n_messages > 0) OA__TRY(oa__elem_size("messages", message_size, sizeof(oa_message)));
     r->text.mem = r->guarded.mem = oa__model_mem(model);
     OA__TRY(oa__opts_read(&r->opts, sizeof r->opts, sizeof r->opts, opts));
-    if ((r->opts.flags & ~(uint32_t)RENDER_FLAGS) || r->opts.reserved != 0) {
+    if (r->opts.flags & ~(uint32_t)RENDER_FLAGS) {
         return oa__err(OA_EINVAL, "render options: unknown flags 0x%x", r->opts.flags);
+    }
+    if (r->opts.max_ids > 0 && (!guard || r->opts.cut == NULL)) {
+        return oa__err(OA_EINVAL, guard ? "max_ids is set and cut, the place of the report, is NULL"
+                                        : "max_ids is set for a text, want it for tokens");
     }
     r->messages = oa__alloc_array(r->text.mem, n_messages, sizeof *r->messages);
     if (r->messages == NULL) return OA_ENOMEM;
@@ -186,6 +190,13 @@ int oa_model_tokenize_chat(const oa_model *model, const oa_message *messages, si
         found.mem = r.text.mem;
         rc = oa__vocab_encode(model->vocab, r.text.data ? r.text.data : "", r.text.len, flags,
                               &found);
+    }
+    if (rc == OA_OK && r.opts.max_ids > 0) {
+        oa_render_cut report;
+        rc = oa__chat_cut(model, &found, r.opts.max_ids, &report);
+        if (rc == OA_OK) {
+            rc = oa__opts_write(r.opts.cut, &report, sizeof report, sizeof report);
+        }
     }
     if (rc == OA_OK) rc = oa__copy_ids(&found, ids, ids_len, n_ids);
     oa__ids_free(&found);

@@ -157,4 +157,9 @@ int oa__model_resolve(const char *path, oa__str *out);
 /* Copy ids to the caller's array as the public functions promise (tokenize.c). */
 int oa__copy_ids(const oa__ids *found, int32_t *ids, size_t ids_len, size_t *n_ids);
 
+/* --- chat_cut.c ------------------------------------------------------------------------------- */
+
+/* Cut a conversation's ids to at most `max`; the report tells what is gone. */
+int oa__chat_cut(const oa_model *m, oa__ids *ids, uint32_t max, oa_render_cut *report);
+
 #endif

@@ -88,8 +88,11 @@ int oa_chat_new(oa_chat **out, oa_model *model, const oa_chat_opts *opts)
     if (!model) return oa__err(OA_EINVAL, "model is NULL");
     oa_chat_opts o;
     OA__TRY(oa__opts_read(&o, sizeof o, sizeof o, opts));
-    if (o.flags & ~(uint32_t)OA_CHAT_DROP_OLDEST) {
+    if (o.flags & ~(uint32_t)(OA_CHAT_DROP_OLDEST | OA_CHAT_CUT_OLDEST) || o.reserved != 0) {
         return oa__err(OA_EINVAL, "chat flags 0x%lx: unknown bits", (unsigned long)o.flags);
+    }
+    if ((o.flags & OA_CHAT_DROP_OLDEST) && (o.flags & OA_CHAT_CUT_OLDEST)) {
+        return oa__err(OA_EINVAL, "chat flags: drop oldest and cut oldest exclude each other");
     }
     oa__mem *mem = oa__model_mem(model);
     oa_chat *c = oa__alloc(mem, sizeof *c);
@@ -99,6 +102,7 @@ int oa_chat_new(oa_chat **out, oa_model *model, const oa_chat_opts *opts)
     c->mem = mem;
     c->flags = o.flags;
     c->max_tokens = o.max_tokens;
+    c->max_prompt = o.max_prompt;
     c->kept_from = OA__NONE;
     oa__tree_init(&c->tree, mem);
     OA__TRY_GOTO(oa_session_new(&c->session, model, o.session));
@@ -139,11 +143,13 @@ typedef struct turn {
     size_t text_len;
     oa_message *messages; /* system text in front, when there is one */
     oa__ids ids;
-    size_t n_dropped;
+    size_t n_dropped; /* messages */
+    uint64_t n_cut;   /* tokens */
 } turn;
 
-/* Write and tokenize the conversation without its first n_skip messages. */
-static int tokenize(const oa_chat *c, turn *t, size_t n_skip)
+/* Write and tokenize the conversation without its first n_skip messages, cut to max_ids tokens
+ * unless that is 0. */
+static int tokenize(const oa_chat *c, turn *t, size_t n_skip, uint32_t max_ids)
 {
     size_t n = 0;
     if (c->system) {
@@ -158,12 +164,17 @@ static int tokenize(const oa_chat *c, turn *t, size_t n_skip)
     o.flags = OA_RENDER_ADD_GENERATION_PROMPT;
     o.template_name = c->template_name;
     o.template_text = c->template_text;
+    oa_render_cut cut = OA_RENDER_CUT_INIT;
+    o.max_ids = max_ids;
+    o.cut = &cut;
     for (;;) {
         size_t n_ids = 0;
         const int rc = oa_model_tokenize_chat(c->model, t->messages, n, sizeof *t->messages, &o,
                                               t->ids.data, t->ids.cap, &n_ids);
         if (rc == OA_OK && t->ids.cap > 0) {
             t->ids.len = n_ids;
+            t->n_cut = cut.n_cut;
+            if (max_ids > 0) t->n_dropped = cut.n_messages;
             return OA_OK;
         }
         if (rc < 0 && (rc != OA_ELIMIT || n_ids <= t->ids.cap)) return rc;
@@ -179,7 +190,7 @@ static int drop_oldest(oa_chat *c, turn *t, size_t n_room)
     const oa__tree *tree = &c->tree;
     for (size_t i = 0; i < t->n_keep; i++) {
         if (tree->path[i] != c->kept_from) continue;
-        OA__TRY(tokenize(c, t, i));
+        OA__TRY(tokenize(c, t, i, 0));
         t->n_dropped = i;
         if (t->ids.len <= n_room) return OA_OK;
     }
@@ -196,7 +207,7 @@ static int drop_oldest(oa_chat *c, turn *t, size_t n_room)
     int rc = OA_OK;
     while (low < high && rc == OA_OK) {
         const size_t mid = low + (high - low) / 2;
-        rc = tokenize(c, t, starts[mid]);
+        rc = tokenize(c, t, starts[mid], 0);
         if (t->ids.len <= want)
             high = mid;
         else
@@ -205,7 +216,7 @@ static int drop_oldest(oa_chat *c, turn *t, size_t n_room)
     if (rc == OA_OK) {
         t->n_dropped = starts[low];
         c->kept_from = starts[low] < t->n_keep ? tree->path[starts[low]] : OA__NONE;
-        rc = tokenize(c, t, starts[low]);
+        rc = tokenize(c, t, starts[low], 0);
     }
     oa__free(c->mem, starts);
     return rc;
@@ -216,13 +227,16 @@ static int make_prompt(oa_chat *c, turn *t)
     const size_t n = t->n_keep + 2;
     t->messages = oa__alloc_array(c->mem, n, sizeof *t->messages);
     if (!t->messages) return OA_ENOMEM;
-    OA__TRY(tokenize(c, t, 0));
-    if (c->flags & OA_CHAT_DROP_OLDEST) {
-        /* Room for an answer, so that it is not cut off after a word. */
-        size_t n_answer = c->n_ctx / 4;
-        if (c->max_tokens && c->max_tokens < n_answer) n_answer = c->max_tokens;
-        const size_t n_room = c->n_ctx - n_answer;
-        if (t->ids.len > n_room) OA__TRY(drop_oldest(c, t, n_room));
+    /* Room for an answer, so that it is not cut off after a word. */
+    uint32_t n_answer = c->n_ctx / 4;
+    if (c->max_tokens && c->max_tokens < n_answer) n_answer = c->max_tokens;
+    uint32_t n_room = c->n_ctx - n_answer;
+    if (c->max_prompt && c->max_prompt < n_room) n_room = c->max_prompt;
+    const bool may_cut = c->flags & OA_CHAT_CUT_OLDEST && c->n_ctx > 2;
+    if (may_cut && n_room > c->n_ctx - 2) n_room = c->n_ctx - 2; /* one stays free */
+    OA__TRY(tokenize(c, t, 0, may_cut ? n_room : 0));
+    if ((c->flags & OA_CHAT_DROP_OLDEST) && t->ids.len > n_room) {
+        OA__TRY(drop_oldest(c, t, n_room));
     }
     if (t->ids.len >= c->n_ctx) {
         return oa__err(OA_EFULL,
@@ -255,6 +269,7 @@ static int produce(oa_chat *c, turn *t, answer *a, oa_generate_result *r)
     OA__TRY(make_prompt(c, t));
     r->n_prompt = t->ids.len;
     r->n_dropped = t->n_dropped;
+    r->n_cut = t->n_cut;
     const uint64_t start = oa__clock_ns();
     size_t n_reused = 0;
     OA__TRY(oa_session_set_ids(c->session, t->ids.data, t->ids.len, &n_reused));
@@ -264,6 +279,11 @@ static int produce(oa_chat *c, turn *t, answer *a, oa_generate_result *r)
     oa__sampler_forget(c->sampler);
     oa_generate_opts o = OA_GENERATE_OPTS_INIT;
     o.max_tokens = c->max_tokens;
+    if (c->flags & OA_CHAT_CUT_OLDEST) {
+        uint32_t n_spare = c->n_ctx - (uint32_t)t->ids.len - 1;
+        if (n_spare == 0) n_spare = 1;
+        if (!o.max_tokens || o.max_tokens > n_spare) o.max_tokens = n_spare;
+    }
     oa_generate_result g = OA_GENERATE_RESULT_INIT;
     const int rc = oa_session_generate(c->session, c->sampler, &o, on_text, a, &g);
     r->finish = g.finish;

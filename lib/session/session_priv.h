@@ -241,7 +241,7 @@ struct oa_chat {
     oa__mem *mem;
     oa_session *session;
     oa_sampler *sampler;
-    uint32_t flags, max_tokens;
+    uint32_t flags, max_tokens, max_prompt;
     uint32_t n_ctx;
     char *system;        /* NULL = none */
     char *template_name; /* NULL = none */

@@ -136,13 +136,22 @@ AT(oa_message, role, 0);
 AT(oa_message, content, 8);
 AT(oa_message, content_len, 16);
 
-SIZE(oa_render_opts, 40);
+SIZE(oa_render_cut, 48);
+AT(oa_render_cut, size, 0);
+AT(oa_render_cut, n_ids, 8);
+AT(oa_render_cut, n_cut, 16);
+AT(oa_render_cut, n_messages, 24);
+AT(oa_render_cut, n_partial, 32);
+AT(oa_render_cut, n_added, 40);
+
+SIZE(oa_render_opts, 48);
 AT(oa_render_opts, size, 0);
 AT(oa_render_opts, flags, 8);
-AT(oa_render_opts, reserved, 12);
+AT(oa_render_opts, max_ids, 12);
 AT(oa_render_opts, template_name, 16);
 AT(oa_render_opts, template_text, 24);
 AT(oa_render_opts, variables_json, 32);
+AT(oa_render_opts, cut, 40);
 
 /* convert.h */
 VALUE(OA_CONVERT_PURE, 1);
@@ -234,7 +243,7 @@ AT(oa_generate_opts, max_tokens, 12);
 AT(oa_generate_opts, stops, 16);
 AT(oa_generate_opts, n_stops, 24);
 
-SIZE(oa_generate_result, 56);
+SIZE(oa_generate_result, 64);
 AT(oa_generate_result, size, 0);
 AT(oa_generate_result, finish, 8);
 AT(oa_generate_result, n_tokens, 12);
@@ -243,6 +252,7 @@ AT(oa_generate_result, n_reused, 24);
 AT(oa_generate_result, n_dropped, 32);
 AT(oa_generate_result, prompt_ns, 40);
 AT(oa_generate_result, generate_ns, 48);
+AT(oa_generate_result, n_cut, 56);
 
 /* sampler.h */
 VALUE(OA_PARAM_INT, 1);
@@ -266,8 +276,9 @@ AT(oa_param, reserved, 60);
 
 /* chat.h */
 VALUE(OA_CHAT_DROP_OLDEST, 1);
+VALUE(OA_CHAT_CUT_OLDEST, 2);
 
-SIZE(oa_chat_opts, 48);
+SIZE(oa_chat_opts, 56);
 AT(oa_chat_opts, size, 0);
 AT(oa_chat_opts, flags, 8);
 AT(oa_chat_opts, max_tokens, 12);
@@ -275,6 +286,8 @@ AT(oa_chat_opts, system, 16);
 AT(oa_chat_opts, template_name, 24);
 AT(oa_chat_opts, template_text, 32);
 AT(oa_chat_opts, session, 40);
+AT(oa_chat_opts, max_prompt, 48);
+AT(oa_chat_opts, reserved, 52);
 
 #endif
 

@@ -116,6 +116,137 @@ static void test_model_chat__oasst_ids(void **state)
     oa_model_free(m);
 }
 
+/* What the rule says, from the ids of the whole: the system part, then the last tokens. */
+static size_t expected_cut(const int32_t *all, size_t n, size_t max, int32_t *out)
+{
+    if (n <= max) {
+        memcpy(out, all, n * sizeof *all);
+        return n;
+    }
+    size_t n_system = 0, n_out = 0, keep;
+    while (all[n_system] != PROMPTER && all[n_system] != ASSISTANT)
+        out[n_out++] = all[n_system++];
+    keep = max - n_system - max / 100 - 1;
+    bool prompter = false;
+    for (size_t i = n - keep; i < n; i++)
+        prompter = prompter || all[i] == PROMPTER;
+    if (!prompter) out[n_out++] = PROMPTER;
+    memcpy(out + n_out, all + n - keep, keep * sizeof *all);
+    return n_out + keep;
+}
+
+static void test_model_chat__cuts_as_oasst(void **state)
+{
+    oa_model *m = open_oasst();
+    static const oa_message msgs[] = {
+        {"system", "Sys", 0}, {"user", "12345", 0},       {"assistant", "fedcba", 0},
+        {"user", "67890", 0}, {"assistant", "ghijkl", 0}, {"user", "A longer last message.", 0}};
+    int32_t all[128], ids[128], want[128];
+    size_t n_all, n;
+    for (size_t from = 0; from < 2; from++) { /* with and without system text */
+        oa_render_opts opts = OA_RENDER_OPTS_INIT;
+        opts.template_name = "oasst";
+        opts.flags = OA_RENDER_ADD_GENERATION_PROMPT;
+        assert_ok(oa_model_tokenize_chat(m, msgs + from, 6 - from, sizeof *msgs, &opts, all, 128,
+                                         &n_all));
+        const size_t n_system = from ? 0 : 5;
+        oa_render_cut cut = OA_RENDER_CUT_INIT;
+        opts.cut = &cut;
+        for (uint32_t max = 1; max < n_all + 3; max++) {
+            opts.max_ids = max;
+            memset(&cut, 0xff, sizeof cut);
+            cut.size = sizeof cut;
+            const int rc =
+                oa_model_tokenize_chat(m, msgs + from, 6 - from, sizeof *msgs, &opts, ids, 128, &n);
+            if (n_system + max / 100 + 1 >= max) {
+                assert_err(rc, OA_EFULL, "leaves no room");
+                continue;
+            }
+            assert_ok(rc);
+            assert_int_equal(n, expected_cut(all, n_all, max, want));
+            assert_memory_equal(ids, want, n * sizeof *ids);
+            assert_true(n <= max);
+            assert_int_equal(cut.n_ids, n_all);
+            assert_int_equal(cut.n_cut, n_all - n + cut.n_added);
+            /* Messages that begin in what is gone, the last of them perhaps not wholly gone. */
+            size_t n_gone = 0;
+            for (size_t i = n_system; i < n_system + cut.n_cut; i++)
+                n_gone += all[i] == PROMPTER || all[i] == ASSISTANT;
+            assert_int_equal(cut.n_messages + cut.n_partial, n_gone);
+            assert_true(cut.n_partial <= 1 && (n_gone > 0) == (cut.n_cut > 0));
+        }
+        /* By hand: 5 + 7 + 8 + 7 + 8 + 24 + 1 = 60 tokens. 16 less are two messages and the opening
+         * of a third, whose end stays. */
+        if (from == 0) {
+            assert_int_equal(n_all, 60);
+            opts.max_ids = 5 + 1 + 60 - 5 - 16;
+            assert_ok(oa_model_tokenize_chat(m, msgs, 6, sizeof *msgs, &opts, ids, 128, &n));
+            assert_int_equal(cut.n_cut, 16);
+            assert_int_equal(cut.n_messages, 2);
+            assert_int_equal(cut.n_partial, 1);
+            assert_int_equal(cut.n_added, 0);
+            opts.max_ids = 5 + 1 + 20; /* within the last message: no opening is left */
+            assert_ok(oa_model_tokenize_chat(m, msgs, 6, sizeof *msgs, &opts, ids, 128, &n));
+            assert_int_equal(cut.n_messages, 4);
+            assert_int_equal(cut.n_added, 1);
+            assert_int_equal(ids[5], PROMPTER);
+        }
+    }
+    oa_model_free(m);
+}
+
+/* chatml opens with several tokens, the last of which may join with the message. */
+static void test_model_chat__cuts_chatml(void **state)
+{
+    oa_model *m = open_tiny();
+    char longer[600];
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    const oa_message msgs[] = {{"system", "Be kind.", 0},
+                               {"user", "\n\nspace in front", 0},
+                               {"assistant", "a", 0},
+                               {"user", longer, 0}};
+    int32_t all[1024], ids[1024];
+    size_t n_all, n;
+    oa_render_opts opts = OA_RENDER_OPTS_INIT;
+    opts.flags = OA_RENDER_ADD_GENERATION_PROMPT;
+    oa_render_cut cut = OA_RENDER_CUT_INIT;
+    assert_ok(oa_model_tokenize_chat(m, msgs, 4, sizeof *msgs, &opts, all, 1024, &n_all));
+    opts.max_ids = 100;
+    opts.cut = &cut;
+    assert_ok(oa_model_tokenize_chat(m, msgs, 4, sizeof *msgs, &opts, ids, 1024, &n));
+    assert_int_equal(n, 99);
+    assert_int_equal(cut.n_ids, n_all);
+    assert_int_equal(cut.n_messages, 2);
+    assert_int_equal(cut.n_partial, 1);
+    char text[1024], want[1024];
+    assert_ok(oa_model_detokenize(m, ids, n, OA_DETOKENIZE_SPECIAL, text, sizeof text, NULL));
+    const char *head = "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\n";
+    assert_memory_equal(text, head, strlen(head));
+    assert_int_equal(text[strlen(head)], 'x');
+    /* The first opening is found although its line break joined with the message's. */
+    opts.max_ids = (uint32_t)n_all - 1;
+    assert_ok(oa_model_tokenize_chat(m, msgs, 4, sizeof *msgs, &opts, ids, 1024, &n));
+    assert_ok(oa_model_detokenize(m, ids, n, OA_DETOKENIZE_SPECIAL, text, sizeof text, NULL));
+    snprintf(want, sizeof want, "%.*s", (int)(strlen(head) - strlen("<|im_start|>user\n")), head);
+    assert_memory_equal(text, want, strlen(want));
+    assert_int_equal(cut.n_messages, 0);
+    assert_int_equal(cut.n_partial, 1);
+
+    /* What can't be cut is refused, not guessed; no report, no cut. */
+    opts.max_ids = 50;
+    opts.template_name = "plain";
+    assert_err(oa_model_tokenize_chat(m, msgs, 4, sizeof *msgs, &opts, ids, 1024, &n),
+               OA_EUNSUPPORTED, "none that can be cut");
+    opts.template_name = NULL;
+    assert_err(oa_model_render_chat(m, msgs, 4, sizeof *msgs, &opts, text, 1024, &n), OA_EINVAL,
+               "for tokens");
+    opts.cut = NULL;
+    assert_err(oa_model_tokenize_chat(m, msgs, 4, sizeof *msgs, &opts, ids, 1024, &n), OA_EINVAL,
+               "place of the report");
+    oa_model_free(m);
+}
+
 /* A message that spells special tokens is encoded letter by letter; the template's are not. */
 static void test_model_chat__cannot_pretend(void **state)
 {
@@ -202,6 +333,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_chat__renders),
         cmocka_unit_test(test_model_chat__oasst_ids),
+        cmocka_unit_test(test_model_chat__cuts_as_oasst),
+        cmocka_unit_test(test_model_chat__cuts_chatml),
         cmocka_unit_test(test_model_chat__cannot_pretend),
         cmocka_unit_test(test_model_chat__refuses),
     };

@@ -284,6 +284,10 @@ def test_long_conversations_drop_their_beginning_and_say_so():
         r = run("chat", "-m", need_tiny(), *BASE, "--ctx", "120", stdin=script, home=home)
         check(r.code == 0, r.err)
         check("left out" in r.err, r.err)
+        r = run("chat", "-m", need_tiny(), "--template", "chatml", *BASE[2:], "--cut", "--ctx",
+                "120", stdin=script, home=home)
+        check(r.code == 0, r.err)
+        check("tokens were cut off" in r.err, r.err)
 
 
 if __name__ == "__main__":

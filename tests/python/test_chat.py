@@ -146,6 +146,18 @@ class Chats(unittest.TestCase):
             self.assertGreater(n_dropped, 0)
             self.assertEqual(len(chat), 16)
 
+    def test_cut(self):
+        with self.chat(n_ctx=128, cut_oldest=True, max_tokens=4, system="Be kind.") as chat:
+            results = [chat.say("the air scatters the light").result for _ in range(8)]
+            self.assertEqual(results[0].n_cut, 0)
+            self.assertGreater(results[-1].n_cut, 0)
+            self.assertGreater(results[-1].n_dropped, 0)
+            self.assertLessEqual(results[-1].n_prompt, 124)
+        with self.chat(cut_oldest=True, max_prompt=40, max_tokens=4) as chat:
+            self.assertLessEqual(chat.say("the air scatters the light " * 9).result.n_prompt, 40)
+        with self.assertRaises(oa.InvalidArgumentError):
+            self.chat(cut_oldest=True, drop_oldest=True)
+
     def test_system_and_template(self):
         with self.chat(system="Be kind.", template="chatml") as chat:
             n = chat.say("hi").result.n_prompt

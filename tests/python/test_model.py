@@ -184,6 +184,21 @@ class Text(unittest.TestCase):
         self.assertEqual(self.model.detokenize(ids, special=True), text)
         self.assertEqual(self.model.render_chat([]), "")
 
+    def test_cut_chat(self):
+        messages = [("system", "s"), ("user", "one"), ("assistant", "two"), ("user", "three " * 9)]
+        whole = self.model.tokenize_chat(messages)
+        cut = self.model.cut_chat(messages, len(whole))
+        self.assertEqual((cut.ids, cut.n_ids, cut.n_cut), (whole, len(whole), 0))
+        cut = self.model.cut_chat(messages, len(whole) - 1)
+        self.assertLess(len(cut.ids), len(whole))
+        self.assertEqual(cut.ids[-20:], whole[-20:])
+        self.assertEqual(cut.n_cut, len(whole) - len(cut.ids) + cut.n_added)
+        self.assertEqual((cut.n_messages, cut.n_partial), (0, 1))
+        with self.assertRaises(oa.UnsupportedError):
+            self.model.cut_chat(messages, 20, template="plain")
+        with self.assertRaises(ValueError):
+            self.model.cut_chat(messages, 0)
+
     def test_other_templates(self):
         messages = [("user", "hi")]
         self.assertIn("hi", self.model.render_chat(messages, template="zephyr"))

@@ -268,6 +268,62 @@ static void test_session_chat__drops_its_oldest_turns(void **state)
     oa_chat_free(c);
 }
 
+/* The same, cut by tokens as Open Assistant did. */
+static void test_session_chat__cuts_its_oldest_tokens(void **state)
+{
+    (void)state;
+    oa_chat *c = new_chat(OA_CHAT_CUT_OLDEST, 160, 6);
+    assert_ok(oa_chat_set_system(c, "Never lose this."));
+    uint64_t n_cut = 0, n_dropped = 0;
+    for (int i = 0; i < 30; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "number %d of the things that are said", i);
+        assert_ok(oa_chat_say(c, text, NULL, NULL));
+        const oa_generate_result r = result(c);
+        assert_true(r.n_prompt <= 154);
+        if (r.n_cut > 0) assert_true(r.n_prompt >= 144); /* 154 less 1 and an opening */
+        assert_true(r.n_cut >= n_cut && r.n_dropped >= n_dropped);
+        n_cut = r.n_cut;
+        n_dropped = r.n_dropped;
+    }
+    assert_int_equal(count(c), 60); /* nothing is lost */
+    assert_true(n_dropped > 40);
+    char longer[2048]; /* one message alone can be cut, too */
+    memset(longer, 'y', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    assert_ok(oa_chat_say(c, longer, NULL, NULL));
+    assert_int_equal(result(c).n_dropped, 60);
+    assert_ok(oa_chat_back(c, 2)); /* a shorter path fits again */
+    assert_ok(oa_chat_say(c, "short", NULL, NULL));
+    assert_int_equal(result(c).n_dropped, 0);
+    assert_int_equal(result(c).n_cut, 0);
+    oa_chat_free(c);
+
+    /* Without a limit an answer ends one token before the context is full. */
+    c = new_chat(OA_CHAT_CUT_OLDEST, 40, 0);
+    assert_ok(oa_chat_say(c, longer, NULL, NULL));
+    oa_generate_result r = result(c);
+    assert_true(r.n_prompt <= 30 && r.n_prompt + r.n_tokens <= 39);
+    if (r.finish != OA_FINISH_END) assert_int_equal(r.n_prompt + r.n_tokens, 39);
+    oa_chat_free(c);
+
+    oa_chat_opts o = OA_CHAT_OPTS_INIT;
+    o.flags = OA_CHAT_CUT_OLDEST;
+    o.max_prompt = 50;
+    o.max_tokens = 2;
+    assert_ok(oa_chat_new(&c, model, &o));
+    assert_ok(oa_chat_say(c, longer, NULL, NULL));
+    assert_true(result(c).n_prompt <= 50 && result(c).n_cut > 0);
+    oa_chat_free(c);
+    o.template_name = "plain"; /* knows no tokens to cut at */
+    assert_ok(oa_chat_new(&c, model, &o));
+    assert_err(oa_chat_say(c, longer, NULL, NULL), OA_EUNSUPPORTED, "none that can be cut");
+    assert_int_equal(count(c), 0);
+    oa_chat_free(c);
+    o.flags |= OA_CHAT_DROP_OLDEST;
+    assert_err(oa_chat_new(&c, model, &o), OA_EINVAL, "exclude");
+}
+
 static int stop_prompt(const char *what, uint64_t done, uint64_t total, void *user)
 {
     (void)what;
@@ -455,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_session_chat__keeps_every_branch),
         cmocka_unit_test(test_session_chat__a_failure_changes_nothing),
         cmocka_unit_test(test_session_chat__drops_its_oldest_turns),
+        cmocka_unit_test(test_session_chat__cuts_its_oldest_tokens),
         cmocka_unit_test(test_session_chat__cancelled),
         cmocka_unit_test(test_session_chat__a_full_context_keeps_the_answer),
         cmocka_unit_test(test_session_chat__saved_and_opened),

@@ -16,7 +16,7 @@ from ._lib import lib as _library
 from .chat import Chat
 from .convert import ConvertResult, convert, convert_types, quantize
 from .errors import *  # noqa: F403
-from .model import MemoryEstimate, Message, Model, ModelInfo, Perplexity
+from .model import CutChat, MemoryEstimate, Message, Model, ModelInfo, Perplexity
 from .sampler import Param, Sampler
 from .session import Session, Step, step_many
 from .stream import Answer, Result, Stream
@@ -35,6 +35,7 @@ __all__ = [
     "Answer",
     "Chat",
     "ConvertResult",
+    "CutChat",
     "MemoryEstimate",
     "Message",
     "Model",

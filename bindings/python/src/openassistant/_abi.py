@@ -77,7 +77,7 @@ ENUMS: Dict[str, Dict[str, int]] = {
         "OA_FINISH_FULL": 5,
     },
     "oa_generate_flags": {"OA_GENERATE_IGNORE_END": 1, "OA_GENERATE_SPECIAL": 2},
-    "oa_chat_flags": {"OA_CHAT_DROP_OLDEST": 1},
+    "oa_chat_flags": {"OA_CHAT_DROP_OLDEST": 1, "OA_CHAT_CUT_OLDEST": 2},
     "oa_perplexity_flags": {"OA_PERPLEXITY_STEPS": 1},
     "oa_convert_flags": {"OA_CONVERT_PURE": 1, "OA_CONVERT_NO_MMAP": 2},
 }
@@ -191,14 +191,26 @@ class oa_message(Structure):
     _fields_ = [("role", c_char_p), ("content", c_char_p), ("content_len", c_size_t)]
 
 
+class oa_render_cut(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("n_ids", c_uint64),
+        ("n_cut", c_uint64),
+        ("n_messages", c_uint64),
+        ("n_partial", c_uint64),
+        ("n_added", c_uint64),
+    ]
+
+
 class oa_render_opts(Structure):
     _fields_ = [
         ("size", c_size_t),
         ("flags", c_uint32),
-        ("reserved", c_uint32),
+        ("max_ids", c_uint32),
         ("template_name", c_char_p),
         ("template_text", c_char_p),
         ("variables_json", c_char_p),
+        ("cut", POINTER(oa_render_cut)),
     ]
 
 
@@ -323,6 +335,7 @@ class oa_generate_result(Structure):
         ("n_dropped", c_uint64),
         ("prompt_ns", c_uint64),
         ("generate_ns", c_uint64),
+        ("n_cut", c_uint64),
     ]
 
 
@@ -335,6 +348,8 @@ class oa_chat_opts(Structure):
         ("template_name", c_char_p),
         ("template_text", c_char_p),
         ("session", POINTER(oa_session_opts)),
+        ("max_prompt", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -345,6 +360,7 @@ STRUCTS: List[Type[Structure]] = [
     oa_model_info,
     oa_memory_estimate,
     oa_message,
+    oa_render_cut,
     oa_render_opts,
     oa_convert_result,
     oa_convert_opts,

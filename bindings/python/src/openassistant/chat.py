@@ -36,8 +36,9 @@ class Chat(Handle):
     ``system`` is the system text; ``template`` names a built-in chat template and
     ``template_text`` is Jinja text, instead of the model's own. ``max_tokens`` limits an answer (0:
     until it ends). With ``drop_oldest`` a conversation that does not fit the context loses its
-    oldest turns, and the result says how many; otherwise it is `ContextFullError`. ``n_ctx`` and
-    the following are as for `Session`; other names are parameters of the sampler.
+    oldest turns, with ``cut_oldest`` its oldest tokens, and the result says how many; otherwise it
+    is `ContextFullError`. ``max_prompt`` makes that happen earlier. ``n_ctx`` and the following
+    are as for `Session`; other names are parameters of the sampler.
     """
 
     _free = "oa_chat_free"
@@ -51,6 +52,8 @@ class Chat(Handle):
         template_text: Optional[str] = None,
         max_tokens: int = 0,
         drop_oldest: bool = False,
+        cut_oldest: bool = False,
+        max_prompt: int = 0,
         n_ctx: int = 0,
         kv_type: str = "f16",
         n_batch: int = 0,
@@ -64,8 +67,12 @@ class Chat(Handle):
         self._progress = progress_fn(progress)
         session = session_opts(n_ctx, kv_type, n_batch, sharing, self._progress)
         opts = init(_abi.oa_chat_opts)
+        flags = _abi.ENUMS["oa_chat_flags"]
         if drop_oldest:
-            opts.flags = _abi.ENUMS["oa_chat_flags"]["OA_CHAT_DROP_OLDEST"]
+            opts.flags |= flags["OA_CHAT_DROP_OLDEST"]
+        if cut_oldest:
+            opts.flags |= flags["OA_CHAT_CUT_OLDEST"]
+        opts.max_prompt = number(max_prompt, U32, "max_prompt")
         opts.max_tokens = number(max_tokens, U32, "max_tokens")
         opts.system = opt_text(system, "system")
         opts.template_name = opt_text(template, "template")

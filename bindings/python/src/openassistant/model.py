@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .chat import Chat
     from .session import Session
 
-__all__ = ["MemoryEstimate", "Message", "Model", "ModelInfo", "Perplexity"]
+__all__ = ["CutChat", "MemoryEstimate", "Message", "Model", "ModelInfo", "Perplexity"]
 
 _FLAGS = {**_abi.ENUMS["oa_model_flags"], **_abi.ENUMS["oa_tokenize_flags"]}
 _LEVELS = {
@@ -72,6 +72,20 @@ class Message:
 
 
 Messages = Iterable[Union[Message, Mapping[str, str], Tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class CutChat:
+    """A conversation as token ids, and what was left out of it: of ``n_ids`` tokens ``n_cut``,
+    with ``n_messages`` messages as a whole and ``n_partial`` (0 or 1) but for its end; ``n_added``
+    tokens that open a user's message were put in front of what is left."""
+
+    ids: List[int]
+    n_ids: int
+    n_cut: int
+    n_messages: int
+    n_partial: int
+    n_added: int
 
 
 @dataclass(frozen=True)
@@ -368,6 +382,38 @@ class Model(Handle):
                 ctypes.sizeof(_abi.oa_message),
                 ctypes.byref(opts),
             )
+
+    def cut_chat(
+        self,
+        messages: Messages,
+        max_ids: int,
+        *,
+        add_generation_prompt: bool = False,
+        template: Optional[str] = None,
+        template_text: Optional[str] = None,
+        variables: Optional[Mapping[str, Any]] = None,
+    ) -> CutChat:
+        """As `tokenize_chat`, and a conversation of more than ``max_ids`` tokens is cut as Open
+        Assistant's workers do: what stands before the first message stays, then come the last
+        tokens that fit."""
+        array = message_array(messages)
+        opts = self._render_opts(add_generation_prompt, template, template_text, variables)
+        cut = init(_abi.oa_render_cut)
+        opts.max_ids = number(max_ids, U32, "max_ids")
+        if opts.max_ids == 0:
+            raise ValueError("max_ids is 0")
+        opts.cut = ctypes.pointer(cut)
+        with self.using() as ptr:
+            ids = copy_ids(
+                lib.oa_model_tokenize_chat,
+                1024,
+                ptr,
+                array,
+                len(array),
+                ctypes.sizeof(_abi.oa_message),
+                ctypes.byref(opts),
+            )
+        return CutChat(ids, cut.n_ids, cut.n_cut, cut.n_messages, cut.n_partial, cut.n_added)
 
     def session(self, **options: Any) -> "Session":
         """``Session(self, ...)``."""

@@ -39,6 +39,7 @@ class Result:
     n_dropped: int
     prompt_ns: int
     generate_ns: int
+    n_cut: int
 
     @classmethod
     def _of(cls, raw: Any) -> "Result":
@@ -50,6 +51,7 @@ class Result:
             raw.n_dropped,
             raw.prompt_ns,
             raw.generate_ns,
+            raw.n_cut,
         )
 
 
