@@ -18,8 +18,15 @@ enum oa__layer_mat {
     OA__M_GATE,
     OA__M_UP,
     OA__M_DOWN,
+    OA__M_ROUTER,
+    OA__M_SHARED_ROUTER,
+    OA__M_SHARED_GATE,
+    OA__M_SHARED_UP,
+    OA__M_SHARED_DOWN,
     OA__N_LAYER_MATS
 };
+/* Matrices of each expert of a layer. */
+enum oa__expert_mat { OA__E_GATE, OA__E_UP, OA__E_DOWN, OA__N_EXPERT_MATS };
 /* Tables whose rows are looked up. */
 enum oa__table { OA__R_EMBD, OA__R_POS, OA__N_TABLES };
 /* Vectors of the whole model, then of each layer; kept as floats. A norm's bias follows its
@@ -64,6 +71,9 @@ enum oa__dim {
     OA__D_HEADS,
     OA__D_HEADS_KV,
     OA__D_FF,
+    OA__D_FF_EXPERT,
+    OA__D_FF_SHARED,
+    OA__D_EXPERTS,
     OA__D_VOCAB,
     OA__D_CTX,
     OA__D_ROT_HALF
@@ -75,7 +85,9 @@ enum oa__tensor_flags {
     OA__T_VECTOR = 4,      /* slot is a vector's; n_out * n_in floats, n_out innermost */
     OA__T_ROWS = 8,        /* slot is a table's: rows are looked up, not multiplied */
     OA__T_SEQUENTIAL = 16, /* optional where attention and feed-forward layer are parallel */
-    OA__T_DENSE = 32       /* only of models without experts */
+    OA__T_DENSE = 32,      /* only of layers without experts */
+    OA__T_EXPERTS = 64,    /* only of layers with experts */
+    OA__T_STACK = 128      /* slot is an expert's matrix: n_experts of them in one tensor */
 };
 
 /* One tensor of an architecture: y (n_out) = W x (n_in). Neighbours of one name are the parts of
@@ -99,14 +111,16 @@ typedef struct oa__arch {
     const char *name;
     const oa__tensor_spec *tensors;
     size_t n_tensors;
-    bool rope_neox;  /* pairs (i, i + d/2), else (2i, 2i + 1) */
-    bool no_rope;    /* positions are a table's rows */
-    bool layer_norm; /* norms take the mean away; else by root mean square */
-    bool parallel;   /* attention and feed-forward layer read the same x; default of a key */
-    bool norm_after; /* what goes back into x may be normed */
-    bool scale_embd; /* embeddings times sqrt(d_model) */
-    uint8_t qk_norm; /* enum oa__qk_norm, where there are such vectors */
-    uint8_t act;     /* enum oa__act; default of a key */
+    bool rope_neox;    /* pairs (i, i + d/2), else (2i, 2i + 1) */
+    bool no_rope;      /* positions are a table's rows */
+    bool layer_norm;   /* norms take the mean away; else by root mean square */
+    bool parallel;     /* attention and feed-forward layer read the same x; default of a key */
+    bool norm_after;   /* what goes back into x may be normed */
+    bool scale_embd;   /* embeddings times sqrt(d_model) */
+    uint8_t qk_norm;   /* enum oa__qk_norm, where there are such vectors */
+    uint8_t act;       /* enum oa__act; default of a key */
+    bool experts;      /* layers may be mixtures of experts */
+    bool experts_norm; /* the weights of the chosen ones add up to 1; default of a key */
     /* Local layers see a window of the nearest keys. */
     bool local_unscaled;      /* rope scaling is for global layers */
     uint8_t global_every;     /* with a window, layers n, 2 n ... are global; 0 = none is */

@@ -11,6 +11,8 @@ enum {
     ROWS = OA__T_ROWS,
     SEQ = OA__T_SEQUENTIAL,
     DENSE = OA__T_DENSE,
+    EXPERTS = OA__T_EXPERTS,
+    STACK = OA__T_EXPERTS | OA__T_STACK,
     LVEC = LAYER | VEC
 };
 
@@ -89,12 +91,28 @@ enum {
     LINEAR("ffn_up", OA__M_GATE, DENSE, OA__D_FF, OA__D_MODEL),                                    \
         LINEAR("ffn_up", OA__M_UP, DENSE, OA__D_FF, OA__D_MODEL), FFN_DOWN
 
+#define FFN_EXPERTS                                                                                \
+    FFN_GATED, LINEAR("ffn_gate_inp", OA__M_ROUTER, EXPERTS, OA__D_EXPERTS, OA__D_MODEL),          \
+        LINEAR("ffn_gate_exps", OA__E_GATE, STACK, OA__D_FF_EXPERT, OA__D_MODEL),                  \
+        LINEAR("ffn_up_exps", OA__E_UP, STACK, OA__D_FF_EXPERT, OA__D_MODEL),                      \
+        LINEAR("ffn_down_exps", OA__E_DOWN, STACK, OA__D_MODEL, OA__D_FF_EXPERT)
+#define FFN_SHARED                                                                                 \
+    LINEAR("ffn_gate_inp_shexp", OA__M_SHARED_ROUTER, EXPERTS, OA__D_ONE, OA__D_MODEL),            \
+        LINEAR("ffn_gate_shexp", OA__M_SHARED_GATE, EXPERTS, OA__D_FF_SHARED, OA__D_MODEL),        \
+        LINEAR("ffn_up_shexp", OA__M_SHARED_UP, EXPERTS, OA__D_FF_SHARED, OA__D_MODEL),            \
+        LINEAR("ffn_down_shexp", OA__M_SHARED_DOWN, EXPERTS, OA__D_MODEL, OA__D_FF_SHARED)
+
 /* --- tensors --------------------------------------------------------------------------------- */
 
 static const oa__tensor_spec llama_tensors[] = {
-    ENDS,     ROPE_TENSORS, NORM("attn_norm", OA__V_ATTN_NORM, 0),
-    QKV,      ATTN_OUT,     NORM("ffn_norm", OA__V_FFN_NORM, 0),
-    FFN_GATED};
+    ENDS,       ROPE_TENSORS, NORM("attn_norm", OA__V_ATTN_NORM, 0),
+    QKV,        ATTN_OUT,     NORM("ffn_norm", OA__V_FFN_NORM, 0),
+    FFN_EXPERTS};
+
+static const oa__tensor_spec qwen2moe_tensors[] = {
+    ENDS,        ROPE_TENSORS, NORM("attn_norm", OA__V_ATTN_NORM, 0),
+    QKV,         ATTN_OUT,     NORM("ffn_norm", OA__V_FFN_NORM, 0),
+    FFN_EXPERTS, FFN_SHARED};
 
 static const oa__tensor_spec gptneox_tensors[] = {
     ENDS_BIAS, NORM_BIAS("attn_norm", OA__V_ATTN_NORM, 0), QKV_FUSED,
@@ -121,7 +139,7 @@ static const oa__tensor_spec qwen3_tensors[] = {ENDS,
                                                 QK_NORM(0, OA__D_HEAD, OA__D_HEAD),
                                                 ATTN_OUT,
                                                 NORM("ffn_norm", OA__V_FFN_NORM, 0),
-                                                FFN_GATED};
+                                                FFN_EXPERTS};
 
 static const oa__tensor_spec phi3_tensors[] = {
     ENDS,      ROPE_TENSORS, NORM("attn_norm", OA__V_ATTN_NORM, 0),
@@ -177,7 +195,7 @@ static const oa__tensor_spec olmo2_tensors[] = {
 #define TENSORS(list) .tensors = list, .n_tensors = OA__ARRAY_LEN(list)
 
 static const oa__arch table[] = {
-    {.name = "llama", TENSORS(llama_tensors)},
+    {.name = "llama", TENSORS(llama_tensors), .experts = true, .experts_norm = true},
     {.name = "smollm3", TENSORS(llama_tensors), .no_rope_every = 4},
     {.name = "gptneox",
      TENSORS(gptneox_tensors),
@@ -198,6 +216,12 @@ static const oa__arch table[] = {
      .act = OA__ACT_GELU_TANH},
     {.name = "qwen2", TENSORS(llama_tensors), .rope_neox = true},
     {.name = "qwen3", TENSORS(qwen3_tensors), .rope_neox = true},
+    {.name = "qwen2moe", TENSORS(qwen2moe_tensors), .rope_neox = true, .experts = true},
+    {.name = "qwen3moe",
+     TENSORS(qwen3_tensors),
+     .rope_neox = true,
+     .experts = true,
+     .experts_norm = true},
     {.name = "phi3", TENSORS(phi3_tensors), .rope_neox = true},
     {.name = "gemma",
      TENSORS(llama_tensors),

@@ -9,7 +9,7 @@
 
 enum {
     MAX_LAYERS = OA__KEYS_LAYERS,
-    MAX_WIDTH = 1 << 20,
+    MAX_WIDTH = OA__MAX_WIDTH,
     MAX_HEADS = 4096,
     MAX_HEAD_WIDTH = 512, /* kern.h, attn_page */
     MAX_CONTEXT = 1 << 28
@@ -123,13 +123,7 @@ int oa__hparams_read(oa__hparams *hp, const oa__gguf *g, const char *name, size_
     OA__TRY(read_layers(&k, a, hp));
     OA__TRY(read_factors(&k, a, hp));
     OA__TRY(read_norms(&k, a, hp));
-    uint64_t n_experts = 0;
-    if (oa__keys_has(&k, "expert_count")) OA__TRY(oa__gguf_u64(g, k.key, &n_experts));
-    if (n_experts > 0) {
-        return oa__err(OA_EUNSUPPORTED, "%s is %llu: mixtures of experts are not supported", k.key,
-                       (unsigned long long)n_experts);
-    }
-    return OA_OK;
+    return oa__experts_read(&k, a, hp);
 }
 
 int oa__hparams_check(const oa__hparams *hp, const oa__arch *arch)
@@ -163,6 +157,7 @@ int oa__hparams_check(const oa__hparams *hp, const oa__arch *arch)
         return oa__err(OA_EUNSUPPORTED, "%u heads share %u key and value heads unevenly",
                        hp->n_heads, hp->n_heads_kv);
     }
+    OA__TRY(oa__experts_check(hp, arch));
     return arch->no_rope ? OA_OK : oa__rope_check(hp);
 }
 
@@ -183,6 +178,12 @@ size_t oa__hparams_dim(const oa__hparams *hp, uint32_t dim)
         return hp->n_heads_kv;
     case OA__D_FF:
         return hp->d_ff;
+    case OA__D_FF_EXPERT:
+        return hp->experts.d_ff;
+    case OA__D_FF_SHARED:
+        return hp->experts.d_ff_shared;
+    case OA__D_EXPERTS:
+        return hp->experts.n;
     case OA__D_VOCAB:
         return hp->n_vocab;
     case OA__D_CTX:

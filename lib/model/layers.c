@@ -11,7 +11,7 @@ int oa__layers_init(oa_model *m)
         l->window = local ? hp->window : 0;
         l->rope = local && hp->n_ropes > 1 ? OA__ROPE_LOCAL : OA__ROPE_GLOBAL;
         if (hp->layers[i] & OA__L_NO_ROPE) l->rope = -1;
-        l->ffn = oa__ffn_dense;
+        l->ffn = l->experts != NULL ? oa__ffn_experts : oa__ffn_dense;
     }
     return OA_OK;
 }

@@ -31,7 +31,16 @@ typedef struct oa__rope_params {
     float magnitude; /* of cosines and sines */
 } oa__rope_params;
 
-enum oa__layer_flags { OA__L_LOCAL = 1, OA__L_NO_ROPE = 2 };
+enum oa__layer_flags { OA__L_LOCAL = 1, OA__L_NO_ROPE = 2, OA__L_EXPERTS = 4 };
+
+enum { OA__MAX_WIDTH = 1 << 20, OA__MAX_EXPERTS = 1024 };
+
+typedef struct oa__experts_params {
+    uint32_t n, n_used;         /* n 0 = all layers are dense */
+    uint32_t d_ff, d_ff_shared; /* of one expert, of the one that all rows go through */
+    bool norm;                  /* the weights of the chosen ones add up to 1 */
+    float scale;                /* of these weights */
+} oa__experts_params;
 
 typedef struct oa__hparams {
     uint32_t n_layers, d_model, d_ff, n_heads, n_heads_kv, d_head, n_ctx_train, n_vocab;
@@ -43,6 +52,7 @@ typedef struct oa__hparams {
     float embd_scale, residual_scale, score_scale, logit_scale;
     float score_cap, logit_cap; /* 0 = none */
     oa__rope_params rope;
+    oa__experts_params experts;
     uint8_t layers[OA__KEYS_LAYERS]; /* (n_layers) enum oa__layer_flags */
 } oa__hparams;
 
@@ -52,6 +62,10 @@ int oa__hparams_read(oa__hparams *hp, const oa__gguf *g, const char *name, size_
 /* Demand everything that the decoder needs. */
 int oa__hparams_check(const oa__hparams *hp, const oa__arch *arch);
 size_t oa__hparams_dim(const oa__hparams *hp, uint32_t dim);
+
+/* Mixtures of experts, likewise in two steps (experts_keys.c). */
+int oa__experts_read(oa__keys *k, const oa__arch *arch, oa__hparams *hp);
+int oa__experts_check(const oa__hparams *hp, const oa__arch *arch);
 
 /* --- the model ------------------------------------------------------------------------------ */
 
@@ -76,6 +90,7 @@ typedef int (*oa__ffn_fn)(struct oa__work *w, const float *in, size_t in_stride,
 struct oa__layer {
     oa__weight mats[OA__N_LAYER_MATS]; /* data NULL = the model has none */
     float *vecs[OA__N_LAYER_VECS];     /* likewise */
+    oa__weight *experts;               /* (OA__N_EXPERT_MATS, n_experts); NULL = a dense layer */
     uint32_t window;                   /* 0 = all keys are seen */
     int rope;                          /* of the model's; -1 = does not turn */
     oa__ffn_fn ffn;

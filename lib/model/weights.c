@@ -15,6 +15,7 @@ typedef struct found {
     const oa__tensor_spec *specs;
     size_t n_specs;
     uint32_t layer;
+    uint32_t expert, n_experts; /* the tensor has these experts' matrices; n_experts 0 = none */
 } found;
 
 /* What a walk over all tensors of a model does to one of them. */
@@ -34,7 +35,8 @@ static int check_shape(const oa_model *m, const found *f)
         n_out += rows_of(m, &f->specs[i]);
     const uint64_t n_in = oa__hparams_dim(&m->hp, f->specs->n_in);
     const uint64_t want0 = vector ? n_out : n_in, want1 = vector ? n_in : n_out;
-    if (t->dims[0] == want0 && t->dims[1] == want1 && t->dims[2] == 1 && t->dims[3] == 1) {
+    const uint64_t want2 = f->n_experts > 0 ? f->n_experts : 1;
+    if (t->dims[0] == want0 && t->dims[1] == want1 && t->dims[2] == want2 && t->dims[3] == 1) {
         return OA_OK;
     }
     char got[96] = "";
@@ -46,6 +48,11 @@ static int check_shape(const oa_model *m, const found *f)
     if (vector && want1 == 1) {
         return oa__err(OA_EFORMAT, "tensor %s: %s, want %llu", t->name, got,
                        (unsigned long long)want0);
+    }
+    if (want2 > 1) {
+        return oa__err(OA_EFORMAT, "tensor %s: %s, want %llu x %llu x %llu", t->name, got,
+                       (unsigned long long)want0, (unsigned long long)want1,
+                       (unsigned long long)want2);
     }
     return oa__err(OA_EFORMAT, "tensor %s: %s, want %llu x %llu", t->name, got,
                    (unsigned long long)want0, (unsigned long long)want1);
@@ -72,6 +79,35 @@ static int visit(oa_model *m, found *f, visit_fn fn, void *arg)
     return fn(m, f, arg);
 }
 
+/* All experts in one tensor, or, as old files have them, each in its own. */
+static int visit_experts(oa_model *m, found *f, visit_fn fn, void *arg)
+{
+    char name[96];
+    const int stem = (int)(strlen(f->specs->name) - strlen("_exps.weight"));
+    f->n_experts = m->hp.experts.n;
+    snprintf(name, sizeof name, "blk.%u.%.*s.0.weight", f->layer, stem, f->specs->name);
+    if (oa__gguf_tensor_find(m->gguf, name) == NULL) return visit(m, f, fn, arg);
+    f->n_experts = 1;
+    for (f->expert = 0; f->expert < m->hp.experts.n; f->expert++) {
+        snprintf(name, sizeof name, "blk.%u.%.*s.%u.weight", f->layer, stem, f->specs->name,
+                 f->expert);
+        f->t = oa__gguf_tensor_find(m->gguf, name);
+        if (f->t == NULL) return oa__err(OA_EFORMAT, "tensor %s is missing", name);
+        OA__TRY(check_shape(m, f));
+        OA__TRY(fn(m, f, arg));
+    }
+    return OA_OK;
+}
+
+/* Whether the layer (or the model, when the spec is of no layer) has such a tensor at all. */
+static bool belongs(const oa_model *m, const oa__tensor_spec *spec, bool of_layer, uint32_t layer)
+{
+    if (((spec->flags & OA__T_LAYER) != 0) != of_layer) return false;
+    if (!of_layer) return true;
+    const bool experts = (m->hp.layers[layer] & OA__L_EXPERTS) != 0;
+    return !(spec->flags & (experts ? OA__T_DENSE : OA__T_EXPERTS));
+}
+
 /* The tensors of one layer, or those of no layer. */
 static int walk_some(oa_model *m, bool of_layer, uint32_t layer, visit_fn fn, void *arg)
 {
@@ -81,7 +117,8 @@ static int walk_some(oa_model *m, bool of_layer, uint32_t layer, visit_fn fn, vo
         for (next = i + 1; next < n && strcmp(specs[next].name, specs[i].name) == 0; next++) {
         }
         found f = {.specs = &specs[i], .n_specs = next - i, .layer = layer};
-        if (((specs[i].flags & OA__T_LAYER) != 0) == of_layer) OA__TRY(visit(m, &f, fn, arg));
+        if (!belongs(m, &specs[i], of_layer, layer)) continue;
+        OA__TRY((specs[i].flags & OA__T_STACK ? visit_experts : visit)(m, &f, fn, arg));
     }
     return OA_OK;
 }
@@ -97,6 +134,17 @@ static int walk(oa_model *m, visit_fn fn, void *arg)
 static bool is_output(const oa__tensor_spec *spec)
 {
     return !(spec->flags & (OA__T_LAYER | OA__T_VECTOR | OA__T_ROWS)) && spec->slot == OA__M_OUT;
+}
+
+/* The matrices that lie in a tensor one after the other. */
+static size_t n_parts(const found *f)
+{
+    return f->n_experts > 0 ? f->n_experts : f->n_specs;
+}
+
+static const oa__tensor_spec *part_spec(const found *f, size_t i)
+{
+    return f->n_experts > 0 ? f->specs : &f->specs[i];
 }
 
 /* --- planning ------------------------------------------------------------------------------- */
@@ -139,7 +187,7 @@ static int plan_tensor(oa_model *m, const found *f, void *arg)
         return OA_OK;
     }
     p->used[t - oa__gguf_tensor_at(m->gguf, 0)] = true;
-    const uint64_t n = t->dims[0] * t->dims[1];
+    const uint64_t n = t->dims[0] * t->dims[1] * t->dims[2];
     m->n_params += n;
     if (f->specs->flags & OA__T_VECTOR) {
         m->weights_size += n * sizeof(float);
@@ -154,8 +202,8 @@ static int plan_tensor(oa_model *m, const found *f, void *arg)
         if (t->data != NULL) p->in_place += t->size;
         return OA_OK;
     }
-    for (size_t i = 0; i < f->n_specs; i++)
-        OA__TRY(plan_matrix(m, p, t, rows_of(m, &f->specs[i])));
+    for (size_t i = 0; i < n_parts(f); i++)
+        OA__TRY(plan_matrix(m, p, t, rows_of(m, part_spec(f, i))));
     return OA_OK;
 }
 
@@ -254,10 +302,19 @@ fail:
     return rc;
 }
 
+static oa__weight *part_weight(oa_model *m, const found *f, size_t i)
+{
+    const size_t slot = part_spec(f, i)->slot;
+    if (!(f->specs->flags & OA__T_LAYER)) return &m->mats[slot];
+    oa__layer *layer = &m->layers[f->layer];
+    if (f->n_experts == 0) return &layer->mats[slot];
+    return &layer->experts[slot * m->hp.experts.n + f->expert + i];
+}
+
 /* The rows of one or several matrices that lie in one tensor. Bytes that were made are kept by the
  * first matrix that has no layout of its own: it is those bytes. All parts are of one type, so
  * either all have one or none. */
-static int load_matrices(oa_model *m, const found *f, oa__weight *mats, loading *l)
+static int load_matrices(oa_model *m, const found *f, loading *l)
 {
     const oa__gguf_tensor *t = f->t;
     const void *data;
@@ -267,9 +324,9 @@ static int load_matrices(oa_model *m, const found *f, oa__weight *mats, loading 
     oa__weight *keeper = NULL;
     OA__TRY_GOTO(get_bytes(m, t, &data, &made));
     OA__TRY_GOTO(oa__type_row_size(t->type, t->dims[0], &row_size));
-    for (size_t i = 0; i < f->n_specs; i++) {
-        oa__weight *w = &mats[f->specs[i].slot];
-        const size_t n_rows = rows_of(m, &f->specs[i]);
+    for (size_t i = 0; i < n_parts(f); i++) {
+        oa__weight *w = part_weight(m, f, i);
+        const size_t n_rows = rows_of(m, part_spec(f, i));
         OA__TRY_GOTO(oa__weight_load(w, &m->mem, m->pool, t->type, n_rows, (size_t)t->dims[0],
                                      (const uint8_t *)data + first * row_size, l->progress,
                                      l->done + (uint64_t)first * row_size));
@@ -305,7 +362,7 @@ static int load_tensor(oa_model *m, const found *f, void *arg)
         if (!is_output(f->specs)) return OA_OK;
         found tied = *f;
         tied.t = m->embd;
-        return load_matrices(m, &tied, m->mats, l);
+        return load_matrices(m, &tied, l);
     }
     if (f->specs->flags & OA__T_ROWS) return load_rows(m, f);
     if (f->specs->flags & OA__T_VECTOR) {
@@ -313,14 +370,19 @@ static int load_tensor(oa_model *m, const found *f, void *arg)
         l->done += f->t->size;
         return OA_OK;
     }
-    return load_matrices(m, f, f->specs->flags & OA__T_LAYER ? m->layers[f->layer].mats : m->mats,
-                         l);
+    return load_matrices(m, f, l);
 }
 
 int oa__weights_load(oa_model *m, oa__progress *progress)
 {
     m->layers = oa__alloc_array(&m->mem, m->hp.n_layers, sizeof *m->layers);
     if (m->layers == NULL) return OA_ENOMEM;
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
+        if (!(m->hp.layers[i] & OA__L_EXPERTS)) continue;
+        m->layers[i].experts = oa__alloc_array(&m->mem, OA__N_EXPERT_MATS * (size_t)m->hp.experts.n,
+                                               sizeof *m->layers[i].experts);
+        if (m->layers[i].experts == NULL) return OA_ENOMEM;
+    }
     const uint64_t reserved = m->reserved;
     m->reserved = 0;
     OA__TRY(oa__mem_reserve(&m->mem, reserved));
@@ -344,6 +406,9 @@ void oa__weights_unload(oa_model *m)
         }
         for (size_t k = 0; k < OA__N_LAYER_VECS; k++)
             oa__free(&m->mem, m->layers[i].vecs[k]);
+        for (size_t k = 0; m->layers[i].experts && k < OA__N_EXPERT_MATS * m->hp.experts.n; k++)
+            oa__weight_unload(&m->layers[i].experts[k], &m->mem);
+        oa__free(&m->mem, m->layers[i].experts);
     }
     oa__free(&m->mem, m->layers);
     for (size_t k = 0; k < OA__N_MODEL_MATS; k++)

@@ -65,13 +65,45 @@ static size_t max_size(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Floats of gate, and of up: whatever kinds of layers there are. */
+static size_t ffn_floats(const oa__work *w)
+{
+    const oa__hparams *hp = &w->m->hp;
+    const size_t n = w->n_rows_max;
+    bool dense = false;
+    for (uint32_t i = 0; i < hp->n_layers; i++)
+        dense = dense || !(hp->layers[i] & OA__L_EXPERTS);
+    const size_t wide = dense ? n * hp->d_ff : 0;
+    return max_size(wide, max_size(w->experts.capacity * hp->experts.d_ff,
+                                   hp->experts.n > 0 ? n * hp->experts.d_ff_shared : 0));
+}
+
+static void carve_experts(oa__work *w, carver *c)
+{
+    const oa__experts_params *p = &w->m->hp.experts;
+    const size_t n = w->n_rows_max, d = w->m->hp.d_model;
+    oa__experts_work *x = &w->experts;
+    x->scores = take(c, n * p->n, sizeof *x->scores);
+    x->chosen = take(c, n * p->n_used, sizeof *x->chosen);
+    x->count = take(c, p->n, sizeof *x->count);
+    x->place = take(c, p->n, sizeof *x->place);
+    x->row_of = take(c, x->capacity, sizeof *x->row_of);
+    x->in = take(c, x->capacity * d, sizeof *x->in);
+    x->out = take(c, x->capacity * d, sizeof *x->out);
+    x->jobs = take(c, 2 * (size_t)p->n, sizeof *x->jobs);
+}
+
 static int carve(oa__work *w, carver *c)
 {
     const oa__hparams *hp = &w->m->hp;
     const size_t n = w->n_rows_max, n_workers = w->m->n_threads;
     size_t mm_size;
-    const size_t widest = max_size(max_size(w->d_q, hp->d_model), hp->d_ff);
-    OA__TRY(oa__mm_scratch_size(widest, n, (uint32_t)n_workers, &mm_size));
+    size_t widest = max_size(max_size(w->d_q, hp->d_model), hp->d_ff);
+    if (hp->experts.n > 0) {
+        widest = max_size(widest, max_size(hp->experts.d_ff, hp->experts.d_ff_shared));
+    }
+    OA__TRY(oa__mm_scratch_size(widest, max_size(n, w->experts.capacity), (uint32_t)n_workers,
+                                &mm_size));
 
     w->rows = take(c, n, sizeof *w->rows);
     w->tiles = take(c, n, sizeof *w->tiles);
@@ -86,8 +118,10 @@ static int carve(oa__work *w, carver *c)
     w->k = take(c, n * w->d_kv, sizeof(float));
     w->v = take(c, n * w->d_kv, sizeof(float));
     w->q_heads = take(c, n * w->d_q, sizeof(float));
-    w->gate = take(&ffn, n * hp->d_ff, sizeof(float));
-    w->up = take(&ffn, n * hp->d_ff, sizeof(float));
+    const size_t n_wide = ffn_floats(w);
+    w->gate = take(&ffn, n_wide, sizeof(float));
+    w->up = take(&ffn, n_wide, sizeof(float));
+    if (hp->experts.n > 0) carve_experts(w, &ffn);
     if (ffn.at > c->at) c->at = ffn.at;
     c->overflow = c->overflow || ffn.overflow;
     w->attn = take(c, n_workers * w->attn_size, sizeof(float));
@@ -114,6 +148,7 @@ static void set_sizes(oa__work *w, const oa_model *m, size_t n_rows, size_t n_lo
     w->has_h2 = hp->parallel;
     w->has_y = m->arch->norm_after || hp->residual_scale != 1;
     w->attn_size = oa__attention_scratch(m);
+    w->experts.capacity = oa__experts_capacity(m, n_rows);
 }
 
 size_t oa__work_size(const oa_model *m, size_t n_rows, size_t n_logits)

@@ -15,6 +15,31 @@ typedef struct oa__tile {
     uint32_t row, n_rows;
 } oa__tile;
 
+/* One of a row's experts. */
+typedef struct oa__choice {
+    uint32_t expert;
+    uint32_t at; /* the row's place among those gathered */
+    float weight;
+} oa__choice;
+
+/* What a layer of experts needs (experts.c). */
+typedef struct oa__experts_work {
+    size_t capacity;    /* rows that can be gathered */
+    float *scores;      /* (n_rows, n_experts) */
+    oa__choice *chosen; /* (n_rows, n_used) ascending by expert */
+    uint32_t *count;    /* (n_experts) rows of each */
+    uint32_t *place;    /* (n_experts) */
+    uint32_t *row_of;   /* (capacity) */
+    float *in, *out;    /* (capacity, d_model) */
+    oa__mm *jobs;       /* (2 n_experts) */
+    /* of the layer */
+    const float *from; /* (n_rows, from_stride) */
+    size_t from_stride;
+    float *to;           /* (n_rows, d_model) */
+    uint32_t begin, end; /* experts whose rows are gathered */
+    size_t d_ff;         /* of the rows in gate and up */
+} oa__experts_work;
+
 struct oa__work {
     oa__mem *mem;
     const oa_model *m;
@@ -35,8 +60,10 @@ struct oa__work {
     float *cs;        /* (n_rows, n_ropes, d_rot / 2, 2) */
     float *q, *k, *v; /* (n_rows, d_q), (n_rows, d_kv) twice */
     float *q_heads;   /* (n_heads_kv, n_rows, group, d_head) */
-    float *gate, *up; /* (n_rows, d_ff); share the memory of q, k, v and q_heads */
-    float *attn;      /* (n_workers, attn_size) */
+    float *gate, *up; /* (n_rows, d_ff); share the memory of q, k, v and q_heads, as all of
+                       * `experts` does */
+    oa__experts_work experts;
+    float *attn; /* (n_workers, attn_size) */
     size_t attn_size;
     float *logits; /* (min(n_logits, OA__WORK_LOGITS), n_vocab) */
     void *mm_scratch;
@@ -83,6 +110,9 @@ void oa__keep_wanted(oa__work *w);
 int oa__block(oa__work *w, uint32_t index);
 /* Feed-forward halves (ffn.c); the contract is at oa__ffn_fn. */
 int oa__ffn_dense(oa__work *w, const float *in, size_t in_stride, float *out, bool add);
+int oa__ffn_experts(oa__work *w, const float *in, size_t in_stride, float *out, bool add);
+/* How many rows are gathered for experts at a time; 0 without experts. */
+size_t oa__experts_capacity(const oa_model *m, size_t n_rows);
 
 /* Bytes of the keys (or values) of one head in a page. */
 size_t oa__page_half_size(const oa_model *m, uint32_t kv_type);
