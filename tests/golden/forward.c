@@ -27,6 +27,9 @@ static const struct golden {
     {"gptneox", {[OA_KV_F16] = 0xe6ca8c0c22aca458, [OA_KV_F32] = 0x817395da9c32890d}},
     {"gemma3", {[OA_KV_F16] = 0x1f1d51490211114c, [OA_KV_F32] = 0xb262c597a58fdc28}},
     {"gpt2", {[OA_KV_F16] = 0x922706693db64661, [OA_KV_F32] = 0xe11c322f08b57135}},
+    {"mixtral", {[OA_KV_F16] = 0x3fa1d63174b14205, [OA_KV_F32] = 0xbad1a124be0fd595}},
+    {"qwen2moe", {[OA_KV_F16] = 0x04a40d7258abf025, [OA_KV_F32] = 0xc310b6b51f8f6bec}},
+    {"qwen3moe", {[OA_KV_F16] = 0xad24e6907f5c1d35, [OA_KV_F32] = 0xbeaa156354c5419f}},
     {"phi3", {[OA_KV_F16] = 0xfa158cc742ef5036, [OA_KV_F32] = 0x60229935ba7dcc38}},
 };
 

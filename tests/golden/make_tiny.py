@@ -30,7 +30,8 @@ SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 TYPES = {"F32": (0, 1, 4), "F16": (1, 1, 2), "BF16": (30, 1, 2), "Q4_0": (2, 32, 18),
          "Q4_1": (3, 32, 20), "Q5_0": (6, 32, 22), "Q5_1": (7, 32, 24), "Q8_0": (8, 32, 34),
          "Q2_K": (10, 256, 84), "Q3_K": (11, 256, 110), "Q4_K": (12, 256, 144),
-         "Q5_K": (13, 256, 176), "Q6_K": (14, 256, 210)}
+         "Q5_K": (13, 256, 176), "Q6_K": (14, 256, 210), "IQ4_NL": (20, 32, 18),
+         "IQ4_XS": (23, 256, 136)}
 
 # Together the two layers hold every type.
 MIXED = [{"attn_q": "Q4_0", "attn_k": "F32", "attn_v": "F16", "attn_output": "Q4_1",
@@ -79,6 +80,10 @@ def block(rng, kind, std):
         return f16(d) + f16(15.5 * d) + rng.randbytes(12) + rng.randbytes(160)
     if kind == "Q6_K":    # d s (q - 32), s in -128..127
         return rng.randbytes(192) + rng.randbytes(16) + f16(wobble / 1360)
+    if kind == "IQ4_NL":  # d times one of 16 values in -127..113
+        return f16(sign * wobble / 71) + rng.randbytes(16)
+    if kind == "IQ4_XS":  # d (s - 32) times that
+        return f16(wobble / 1320) + rng.randbytes(2) + rng.randbytes(4) + rng.randbytes(128)
     raise ValueError(kind)
 
 

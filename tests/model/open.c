@@ -253,7 +253,10 @@ static void test_model_open__wrong_keys(void **state)
     EXPECT(OA_EUNSUPPORTED, "turn", .change_key = "llama.rope.dimension_count", .value = 10);
     EXPECT(OA_EUNSUPPORTED, "value_length is 16, the keys' 8",
            .extra_key = "llama.attention.value_length", .extra_value = 16);
-    EXPECT(OA_EUNSUPPORTED, "experts", .extra_key = "llama.expert_count", .extra_value = 8);
+    EXPECT(OA_EFORMAT, "expert_used_count is missing", .extra_key = "llama.expert_count",
+           .extra_value = 8);
+    EXPECT(OA_EUNSUPPORTED, "expert_count is 1025", .extra_key = "llama.expert_count",
+           .extra_value = 1025);
     EXPECT(OA_EFORMAT, "split.no is missing", .extra_key = "split.count", .extra_value = 3);
     EXPECT(OA_EUNSUPPORTED, "range", .change_key = "llama.attention.layer_norm_rms_epsilon",
            .value = 7);
