@@ -57,7 +57,7 @@ static const number numbers[] = {
 };
 
 /* Values that must be what they usually are. */
-enum demand { FALSY, TRUTHY, ONE };
+enum demand { FALSY, TRUTHY };
 static const struct {
     uint32_t families;
     const char *name;
@@ -73,8 +73,6 @@ static const struct {
     {OA__HF_FALCON, "alibi", FALSY},
     {GEMMAS, "use_bidirectional_attention", FALSY},
     {OA__HF_GEMMA3, "attn_logit_softcapping", FALSY},
-    {OA__HF_QWEN2MOE | OA__HF_QWEN3MOE, "decoder_sparse_step", ONE},
-    {OA__HF_QWEN2MOE | OA__HF_QWEN3MOE, "mlp_only_layers", FALSY},
 };
 
 static int check_demands(const oa__hf *h)
@@ -83,11 +81,8 @@ static int check_demands(const oa__hf *h)
         if (!(demands[i].families & h->family->bit)) continue;
         const json_t *v = json_object_get(h->config, demands[i].name);
         if (v == NULL) continue;
-        const bool good = demands[i].demand == ONE
-                              ? json_is_integer(v) && json_integer_value(v) == 1
-                              : oa__hf_truthy(v) == (demands[i].demand == TRUTHY);
-        if (good) continue;
-        static const char *const want[] = {"none", "true", "1"};
+        if (oa__hf_truthy(v) == (demands[i].demand == TRUTHY)) continue;
+        static const char *const want[] = {"none", "true"};
         return oa__err(OA_EUNSUPPORTED, "config.json: %s is not supported but as %s",
                        demands[i].name, want[demands[i].demand]);
     }

@@ -44,12 +44,16 @@ enum {
     {                                                                                              \
         LAYER "mlp.down_proj", "blk.%.ffn_down", AS_IS, 0                                          \
     }
+/* Some layers may be dense: what such a layer lacks is for the model to say. */
 #define QWEN_EXPERTS                                                                               \
-    {LAYER "mlp.gate", "blk.%.ffn_gate_inp", AS_IS, 0},                                            \
-        {LAYER "mlp.experts.#.gate_proj", "blk.%.ffn_gate_exps", EXPERTS, 0},                      \
-        {LAYER "mlp.experts.#.up_proj", "blk.%.ffn_up_exps", EXPERTS, 0},                          \
+    {LAYER "mlp.gate_proj", "blk.%.ffn_gate", AS_IS, OPT},                                         \
+        {LAYER "mlp.up_proj", "blk.%.ffn_up", AS_IS, OPT},                                         \
+        {LAYER "mlp.down_proj", "blk.%.ffn_down", AS_IS, OPT},                                     \
+        {LAYER "mlp.gate", "blk.%.ffn_gate_inp", AS_IS, OPT},                                      \
+        {LAYER "mlp.experts.#.gate_proj", "blk.%.ffn_gate_exps", EXPERTS, OPT},                    \
+        {LAYER "mlp.experts.#.up_proj", "blk.%.ffn_up_exps", EXPERTS, OPT},                        \
     {                                                                                              \
-        LAYER "mlp.experts.#.down_proj", "blk.%.ffn_down_exps", EXPERTS, 0                         \
+        LAYER "mlp.experts.#.down_proj", "blk.%.ffn_down_exps", EXPERTS, OPT                       \
     }
 
 /* Also Mistral, SmolLM3 and Granite. */
@@ -130,10 +134,10 @@ static const oa__hf_tensor qwen2moe[] = {
     ATTENTION(AS_IS, AS_IS),
     NORM("post_attention_layernorm", "ffn_norm", AS_IS),
     QWEN_EXPERTS,
-    {LAYER "mlp.shared_expert_gate", "blk.%.ffn_gate_inp_shexp", AS_IS, 0},
-    {LAYER "mlp.shared_expert.gate_proj", "blk.%.ffn_gate_shexp", AS_IS, 0},
-    {LAYER "mlp.shared_expert.up_proj", "blk.%.ffn_up_shexp", AS_IS, 0},
-    {LAYER "mlp.shared_expert.down_proj", "blk.%.ffn_down_shexp", AS_IS, 0},
+    {LAYER "mlp.shared_expert_gate", "blk.%.ffn_gate_inp_shexp", AS_IS, OPT},
+    {LAYER "mlp.shared_expert.gate_proj", "blk.%.ffn_gate_shexp", AS_IS, OPT},
+    {LAYER "mlp.shared_expert.up_proj", "blk.%.ffn_up_shexp", AS_IS, OPT},
+    {LAYER "mlp.shared_expert.down_proj", "blk.%.ffn_down_shexp", AS_IS, OPT},
 };
 
 static const oa__hf_tensor qwen3moe[] = {

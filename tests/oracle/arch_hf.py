@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compare logits with those of transformers in float32, for every dense architecture that the
+"""Compare logits with those of transformers in float32, for every architecture that the
 decoder can be: small random models with odd sizes, grouped heads, tied or with biases, written as
 Hugging Face folders; 300 positions, as one prompt and step by step, from the folder and from the
 GGUF file that `openassistant convert` makes of it.
@@ -200,6 +200,37 @@ CASES = [
     ("granite tied", "Granite",
      dict(WIDE, tie_word_embeddings=True, embedding_multiplier=12.0, attention_multiplier=0.25),
      dict(embedding_multiplier=11.0), {}),
+
+    ("mixtral", "Mixtral", dict(SMALL, num_local_experts=5, num_experts_per_tok=2),
+     dict(num_experts_per_tok=3), {}),
+    ("mixtral wide heads", "Mixtral",
+     dict(GROUPS, num_local_experts=8, num_experts_per_tok=3, head_dim=24),
+     dict(num_experts_per_tok=2), {}),
+    ("mixtral one of four, tied", "Mixtral",
+     dict(WIDE, num_local_experts=4, num_experts_per_tok=1, tie_word_embeddings=True),
+     dict(num_experts_per_tok=2), {}),
+
+    ("qwen2moe", "Qwen2Moe",
+     dict(GROUPS, moe_intermediate_size=40, shared_expert_intermediate_size=72, num_experts=9,
+          num_experts_per_tok=4, norm_topk_prob=False), dict(norm_topk_prob=True), {}),
+    ("qwen2moe tied, normed", "Qwen2Moe",
+     dict(SMALL, moe_intermediate_size=24, shared_expert_intermediate_size=200, num_experts=60,
+          num_experts_per_tok=2, norm_topk_prob=True, tie_word_embeddings=True),
+     dict(norm_topk_prob=False), {}),
+    ("qwen2moe all used, dense layers", "Qwen2Moe",
+     dict(WIDE, moe_intermediate_size=88, shared_expert_intermediate_size=24, num_experts=6,
+          num_experts_per_tok=6, decoder_sparse_step=2), dict(num_experts_per_tok=5), {}),
+
+    ("qwen3moe", "Qwen3Moe",
+     dict(GROUPS, head_dim=24, moe_intermediate_size=40, num_experts=12, num_experts_per_tok=4,
+          norm_topk_prob=True), dict(norm_topk_prob=False), {}),
+    ("qwen3moe tied, not normed", "Qwen3Moe",
+     dict(SMALL, head_dim=16, moe_intermediate_size=24, num_experts=128, num_experts_per_tok=8,
+          norm_topk_prob=False, tie_word_embeddings=True), dict(norm_topk_prob=True), {}),
+    ("qwen3moe biases, a dense layer", "Qwen3Moe",
+     dict(WIDE, head_dim=32, moe_intermediate_size=56, num_experts=17, num_experts_per_tok=3,
+          norm_topk_prob=True, attention_bias=True, mlp_only_layers=[1]),
+     dict(num_experts_per_tok=4), {}),
 ]
 
 
@@ -234,7 +265,7 @@ def randomise(model, seed):
             elif "embed" in name or "wte" in name or "wpe" in name:
                 p.normal_(0, 0.5)
             else:
-                p.normal_(0, 1.2 / p.shape[0 if "c_" in name else 1] ** 0.5)
+                p.normal_(0, 1.2 / p.shape[0 if "c_" in name else -1] ** 0.5)
 
 
 def make_model(number, family, values, folder):
