@@ -1,40 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as a saved chat. What opens is walked through, saved and opened again. */
-#include <openassistant/openassistant.h>
-
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "tiny_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static oa_model *model;
-static char path[64];
-
-static void give_up(void)
-{
-    oa_model_free(model);
-    remove(path);
-}
-
-static void need(bool ok)
-{
-    if (!ok) __builtin_trap();
-}
-
-static void open_tiny(void)
-{
-    char tiny[4096];
-    const char *root = getenv("OA_TEST_SOURCE");
-    snprintf(tiny, sizeof tiny, "%s/tests/golden/tiny.gguf", root ? root : ".");
-    snprintf(path, sizeof path, "oa-fuzz-chat-%ld.json", (long)getpid());
-    oa_model_opts o = OA_MODEL_OPTS_INIT;
-    o.n_threads = 1;
-    o.memory_limit = 64 << 20;
-    need(oa_model_open(&model, tiny, &o) == OA_OK);
-    atexit(give_up);
-}
 
 static void walk(oa_chat *c)
 {
@@ -55,10 +23,8 @@ static void walk(oa_chat *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (!model) open_tiny();
-    remove(path); /* writing over a file may wait for the disk */
-    FILE *f = fopen(path, "wb");
-    need(f && fwrite(data, 1, size, f) == size && fclose(f) == 0);
+    open_tiny("chat");
+    write_file(data, size);
     oa_chat *c;
     const int rc = oa_chat_open_saved(&c, model, path, NULL);
     need((rc == OA_OK) == (c != NULL));

@@ -6,41 +6,11 @@
  */
 #include "base/base.h"
 
-#include <openassistant/openassistant.h>
+#include "tiny_file.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static oa_model *model;
-static char path[64];
-
-static void give_up(void)
-{
-    oa_model_free(model);
-    remove(path);
-}
-
-static void need(bool ok)
-{
-    if (!ok) __builtin_trap();
-}
-
-static void open_tiny(void)
-{
-    char tiny[4096];
-    const char *root = getenv("OA_TEST_SOURCE");
-    snprintf(tiny, sizeof tiny, "%s/tests/golden/tiny.gguf", root ? root : ".");
-    snprintf(path, sizeof path, "oa-fuzz-session-%ld.bin", (long)getpid());
-    oa_model_opts o = OA_MODEL_OPTS_INIT;
-    o.n_threads = 1;
-    o.memory_limit = 64 << 20;
-    need(oa_model_open(&model, tiny, &o) == OA_OK);
-    atexit(give_up);
-}
 
 static void put32(uint8_t *p, uint32_t v)
 {
@@ -50,9 +20,7 @@ static void put32(uint8_t *p, uint32_t v)
 
 static void run(const uint8_t *data, size_t size, bool save)
 {
-    remove(path); /* writing over a file may wait for the disk */
-    FILE *f = fopen(path, "wb");
-    need(f && fwrite(data, 1, size, f) == size && fclose(f) == 0);
+    write_file(data, size);
     oa_session *s;
     const int rc = oa_session_open_saved(&s, model, path, NULL);
     need((rc == OA_OK) == (s != NULL));
@@ -77,7 +45,7 @@ static void run(const uint8_t *data, size_t size, bool save)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (!model) open_tiny();
+    open_tiny("session");
     run(data, size, true);
     if (size < 68) return 0;
     uint8_t *sealed = malloc(size);

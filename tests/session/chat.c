@@ -1,28 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session/session_priv.h"
 
-#include "tiny.h"
+#include "tiny_file.h"
 
 #include <math.h>
-
-static oa_model *model;
-static char path[512];
-
-static int open_model(void **state)
-{
-    (void)state;
-    model = tiny_open(NULL);
-    snprintf(path, sizeof path, "oa-test-chat-%ld.json", (long)getpid());
-    return 0;
-}
-
-static int close_model(void **state)
-{
-    (void)state;
-    remove(path);
-    oa_model_free(model);
-    return 0;
-}
 
 static oa_chat *new_chat(uint32_t flags, uint32_t n_ctx, uint32_t max_tokens)
 {
