@@ -158,6 +158,7 @@ int verb_info(cli_args *args);
 int verb_tokenize(cli_args *args);
 int verb_models(cli_args *args);
 int verb_bench(cli_args *args);
+int verb_pull(cli_args *args);
 int verb_convert(cli_args *args);
 int verb_quantize(cli_args *args);
 int verb_perplexity(cli_args *args);
@@ -166,6 +167,5 @@ int verb_perplexity(cli_args *args);
 int convert_run(const cli_args *args, const char *in, const char *out, const char *type);
 bool convert_check_type(const char *type); /* it is one */
 void quantize_print_types(FILE *out);      /* for the help text */
-int verb_pull(cli_args *args);
 
 #endif

@@ -138,6 +138,15 @@ int oa__file_part_commit(oa__file_part *f)
     return rc;
 }
 
+int oa__file_part_replace(oa__file_part *f, const void *data, size_t size)
+{
+    int rc = oa__file_part_cut(f, 0);
+    if (rc == OA_OK) rc = oa__file_part_write(f, 0, data, size);
+    if (rc == OA_OK) return oa__file_part_commit(f);
+    oa__file_part_remove(f);
+    return rc;
+}
+
 void oa__file_part_remove(oa__file_part *f)
 {
     if (f && f->fd >= 0) unlink(f->part_path);

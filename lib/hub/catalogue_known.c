@@ -5,8 +5,14 @@
  */
 #include "hub/hub_priv.h"
 
-#define MODEL(name, get, licence, about) {name, OA__HUB_MODEL, get, licence, "", about}
-#define DATASET(name, get, licence, about) {name, OA__HUB_DATASET, get, licence, "", about}
+#define MODEL(name, get, licence, about)                                                           \
+    {                                                                                              \
+        name, OA__HUB_MODEL, get, licence, "", about                                               \
+    }
+#define DATASET(name, get, licence, about)                                                         \
+    {                                                                                              \
+        name, OA__HUB_DATASET, get, licence, "", about                                             \
+    }
 
 /* clang-format off */
 const oa__hub_entry oa__catalogue_known[] = {

@@ -68,6 +68,13 @@ static bool is_gguf_head(const char *path)
     return split_stem(path, ".gguf", &number) == 0 || number == 1;
 }
 
+/* "Q4_K_M", "F16", "IQ4_NL": a letter first, and a number in it. */
+static bool is_type(const char *text)
+{
+    const char first = lower(text[0]);
+    return first >= 'a' && first <= 'z' && strpbrk(text, "0123456789") != NULL;
+}
+
 /* Whether a type stands in a file's name as a word: "Q4_K" is in "x-q4_k.gguf" and "x.Q4_K.gguf",
  * and is not in "x-Q4_K_M.gguf". */
 static bool has_type(const char *path, const char *type)
@@ -223,7 +230,7 @@ static int choose_named(oa__hub_listing *l, const char *part, const char **main_
     size_t at = SIZE_MAX;
     for (size_t i = 0; i < l->n_files; i++)
         if (strcmp(l->files[i].path, part) == 0) at = i;
-    if (at == SIZE_MAX) {
+    if (at == SIZE_MAX && is_type(part)) {
         at = find_gguf(l, part, &several);
         if (several)
             return not_clear(l, OA_EINVAL, "several files are of that type; name one of them",

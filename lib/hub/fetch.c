@@ -35,7 +35,7 @@ typedef struct way {
     bool writing;   /* the answer at hand is what was asked for */
     bool restart;   /* the partial file is of no use */
     char etag[256]; /* of what is in the partial file; "" = unknown or weak */
-    uint64_t had;   /* at the beginning of this try */
+    uint64_t most;  /* that there ever was: only more than that is progress */
 } way;
 
 static int poll_transfer(void *arg)
@@ -61,20 +61,13 @@ static int note_path(const way *w, oa__str *out)
 static int write_note(way *w)
 {
     oa__str path = {.mem = w->mem}, text = {.mem = w->mem};
-    oa__file_out *out = NULL;
+    oa__file_part *out;
     json_t *note = json_pack("{s:s, s:s, s:s, s:I}", "url", w->f->url, "etag", w->etag, "sha256",
                              w->f->sha256, "size", (json_int_t)(w->has_total ? w->total : 0));
     int rc = oa__json_text(&text, note);
-    if (rc < 0) goto fail;
-    OA__TRY_GOTO(note_path(w, &path));
-    OA__TRY_GOTO(oa__file_out_open(&out, w->mem, path.data));
-    rc = oa__file_out_write(out, text.data, text.len);
-    if (rc == OA_OK) {
-        rc = oa__file_out_commit(out);
-    } else {
-        oa__file_out_abandon(out);
-    }
-fail:
+    if (rc == OA_OK) rc = note_path(w, &path);
+    if (rc == OA_OK) rc = oa__file_part_open(&out, w->mem, path.data);
+    if (rc == OA_OK) rc = oa__file_part_replace(out, text.data, text.len);
     json_decref(note);
     oa__str_free(&text);
     oa__str_free(&path);
@@ -202,7 +195,6 @@ static int on_head(void *arg, const oa__http_head *head)
     if (!part && w->have > 0) {
         oa__log_line(w->patience->log, OA_LOG_INFO, "%s: the server begins again", w->f->url);
         OA__TRY(start_over(w));
-        w->had = 0;
     }
     if (!w->has_total && part && head->has_total) {
         w->total = head->range_total;
@@ -253,8 +245,9 @@ static int try_once(way *w, oa__net *net, bool *again)
 {
     oa__fetch *f = w->f;
     *again = false;
-    w->had = w->have;
-    if (w->has_total && w->have == w->total && (w->have > 0 || w->joined)) return OA_OK;
+    if (w->has_total && w->have == w->total && w->have > 0) return OA_OK;
+    /* Without a sum and without an ETag there is no telling what the rest would be of. */
+    if (w->have > 0 && !f->sha256[0] && !w->etag[0]) OA__TRY(start_over(w));
     const oa__http request = {.url = f->url,
                               .token = f->token,
                               .first = w->have,
@@ -312,6 +305,7 @@ static int fetch_locked(way *w, oa__net *net)
     w->has_total = w->f->has_size;
     w->total = w->f->size;
     OA__TRY(take_over(w));
+    w->most = w->have;
     if (w->has_total) OA__TRY(check_room(w));
     for (;;) {
         int rc = try_once(w, net, &again);
@@ -323,7 +317,9 @@ static int fetch_locked(way *w, oa__net *net)
             continue;
         }
         if (!again) return rc;
-        OA__TRY(oa__tries_wait(&tries, rc, w->have > w->had, &w->f->head, w->have));
+        const bool progress = w->have > w->most;
+        if (progress) w->most = w->have;
+        OA__TRY(oa__tries_wait(&tries, rc, progress, &w->f->head, w->have));
     }
 }
 

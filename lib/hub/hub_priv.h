@@ -183,9 +183,10 @@ const char *oa__json_member(const json_t *object, const char *key);
 /* The record of a repository's folder: a new reference, or an empty one when there is none or it
  * can't be read. NULL on OA_ENOMEM. */
 json_t *oa__record_read(const char *folder);
-int oa__record_write(const char *folder, const json_t *record);
-/* One process at a time changes a record: take, read, write, give back. */
+/* One process at a time changes a record: lock, read, then write, which gives the lock back, on
+ * failure too; or unlock. The lock is the file that becomes the new record. */
 int oa__record_lock(const char *folder, oa__file_part **lock);
+int oa__record_write(oa__file_part *lock, const json_t *record);
 void oa__record_unlock(oa__file_part *lock);
 
 typedef struct oa__hub_item {

@@ -338,10 +338,13 @@ static int forget(const char *folder)
         if (rc == OA_OK) rc = oa__str_addf(&path, "%s/%s", folder, key);
         if (rc == OA_OK && !oa__file_exists(path.data)) json_object_del(files, key);
     }
-    if (rc == OA_OK) rc = oa__record_write(folder, record);
+    if (rc == OA_OK) {
+        rc = oa__record_write(lock, record);
+    } else {
+        oa__record_unlock(lock);
+    }
     json_decref(record);
     oa__str_free(&path);
-    oa__record_unlock(lock);
     return rc;
 }
 

@@ -307,8 +307,12 @@ static int note(pull *p, const oa__hub_file *f, const oa__fetch *got)
         ok = ok && json_object_set_new(record, "licence", json_string(p->licence.data)) == 0;
         ok = ok && (!p->main_path || note_model(record, p->main_path) == OA_OK);
     }
-    rc = ok ? oa__record_write(p->folder.data, record)
-            : oa__err(OA_ENOMEM, "out of memory for the record");
+    if (ok) {
+        rc = oa__record_write(lock, record);
+        lock = NULL;
+    } else {
+        rc = oa__err(OA_ENOMEM, "out of memory for the record");
+    }
 fail:
     json_decref(record);
     oa__str_free(&repo);

@@ -55,27 +55,6 @@ json_t *oa__record_read(const char *folder)
                      "files", "models");
 }
 
-int oa__record_write(const char *folder, const json_t *record)
-{
-    oa__str path = {0}, text = {0};
-    oa__file_out *out = NULL;
-    int rc;
-    OA__TRY_GOTO(oa__json_text(&text, record));
-    OA__TRY_GOTO(oa__str_add_char(&text, '\n'));
-    OA__TRY_GOTO(oa__str_addf(&path, "%s/" OA__HUB_RECORD, folder));
-    OA__TRY_GOTO(oa__file_out_open(&out, NULL, path.data));
-    rc = oa__file_out_write(out, text.data, text.len);
-    if (rc == OA_OK) {
-        rc = oa__file_out_commit(out);
-    } else {
-        oa__file_out_abandon(out);
-    }
-fail:
-    oa__str_free(&text);
-    oa__str_free(&path);
-    return rc;
-}
-
 int oa__record_lock(const char *folder, oa__file_part **lock)
 {
     oa__str path = {0};
@@ -88,6 +67,20 @@ int oa__record_lock(const char *folder, oa__file_part **lock)
         rc = OA_OK;
     }
     oa__str_free(&path);
+    return rc;
+}
+
+int oa__record_write(oa__file_part *lock, const json_t *record)
+{
+    oa__str text = {0};
+    int rc = oa__json_text(&text, record);
+    if (rc == OA_OK) rc = oa__str_add_char(&text, '\n');
+    if (rc == OA_OK) {
+        rc = oa__file_part_replace(lock, text.data, text.len);
+    } else {
+        oa__file_part_remove(lock);
+    }
+    oa__str_free(&text);
     return rc;
 }
 
