@@ -286,6 +286,8 @@ const char *oa__cpu_tier_name(uint32_t tier);
 
 uint64_t oa__clock_ns(void);     /* monotonic */
 uint64_t oa__clock_wall_s(void); /* seconds since 1970, for strftime_now */
+/* What local time is ahead of UTC at that time, in seconds; 0 where it is not known. */
+int32_t oa__clock_offset_s(uint64_t wall_s);
 void oa__clock_sleep(uint64_t ns);
 
 /* --- random (random.c) --------------------------------------------------------------------- */

@@ -108,6 +108,7 @@ static int run_template(render *r)
     OA__TRY(choose_template(r, &text, &len));
     OA__TRY_GOTO(special_text(r->m, r->m->bos_id, &bos));
     OA__TRY_GOTO(special_text(r->m, r->m->eos_id, &eos));
+    const uint64_t now_s = oa__clock_wall_s();
     const oa__render_args args = {
         .messages = r->messages,
         .n_messages = r->n_messages,
@@ -115,7 +116,8 @@ static int run_template(render *r)
         .bos_token = bos,
         .eos_token = eos,
         .variables_json = r->opts.variables_json,
-        .now_s = oa__clock_wall_s(),
+        .now_s = now_s,
+        .utc_offset_s = oa__clock_offset_s(now_s),
         .vocab = r->m->vocab,
         .guard = r->guard,
     };

@@ -81,6 +81,7 @@ int oa__template_render(oa__mem *mem, const char *text, size_t text_len,
     if (args->max_steps > 0) t.max_steps = args->max_steps;
     if (args->max_output > 0) t.max_output = args->max_output;
     t.now_s = args->now_s;
+    t.utc_offset_s = args->utc_offset_s;
     t.vocab = args->vocab;
     t.guard = args->guard && args->vocab != NULL;
     t.out = &result;

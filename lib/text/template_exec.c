@@ -184,7 +184,8 @@ NOINLINE static int exec_for(tmpl *t, const tnode *n)
 int oa__tmpl_loop_call(tmpl *t, tloop *loop, const tcall *call, tval *out)
 {
     if (!loop->node->flag) {
-        return oa__tmpl_fail(t, "the loop must have the 'recursive' marker to be called");
+        return oa__tmpl_fail(t,
+                             "The loop must have the 'recursive' marker to be called recursively.");
     }
     if (call->n_pos != 1 || call->kw != NULL) return oa__tmpl_fail(t, "loop() takes one argument");
     tscope *scope = t->scope;
@@ -229,7 +230,7 @@ static int macro_rest(tmpl *t, const tmacro *m, const tcall *call, tdict *kw)
     if ((n->flag & MACRO_CALLER) && !(n->flag & MACRO_HAS_CALLER_PARAM)) {
         v = oa__tmpl_dict_get_str(kw, "caller", 6);
         if (v.type == T_MISSING || v.type == T_NONE) {
-            OA__TRY(oa__tmpl_undef_hint(t, "no caller defined", &v));
+            OA__TRY(oa__tmpl_undef_hint(t, "No caller defined", &v));
         }
         OA__TRY(set_word(t, "caller", v));
     }

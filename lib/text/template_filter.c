@@ -392,7 +392,7 @@ static int f_round(tmpl *t, tval in, const tcall *call, tval *out)
         } else if (a[1].type == T_STR && m->len == 5 && memcmp(m->s, "floor", 5) == 0) {
             how = 'f';
         } else if (a[1].type != T_STR || m->len != 6 || memcmp(m->s, "common", 6) != 0) {
-            return oa__tmpl_fail(t, "round: method must be common, ceil or floor");
+            return oa__tmpl_fail(t, "method must be common, ceil or floor");
         }
     }
     bool none = a[0].type == T_NONE && how == 'r';
@@ -401,7 +401,8 @@ static int f_round(tmpl *t, tval in, const tcall *call, tval *out)
         prec = a[0].u.i;
     }
     if (!oa__tmpl_is_number(in)) {
-        return oa__tmpl_fail(t, "type %s can't be rounded", oa__tmpl_type_name(in.type));
+        return oa__tmpl_fail(t, "type %s doesn't define __round__ method",
+                             oa__tmpl_type_name(in.type));
     }
     if (how == 'r') {
         OA__TRY(round_common(t, in, prec, out));
@@ -457,6 +458,58 @@ static int f_filesizeformat(tmpl *t, tval in, const tcall *call, tval *out)
     return oa__tmpl_str_out(t, &o, out);
 }
 
+/* Quote a value for an address; in a query a space is a plus, and a slash is quoted. */
+static int add_quoted(tmpl *t, tout *o, tval v, bool query)
+{
+    OA__TRY(oa__tmpl_to_str(t, v, &v));
+    const tstr *s = v.u.s;
+    OA__TRY(oa__tmpl_charge(t, s->len / 64));
+    for (size_t i = 0; i < s->len; i++) {
+        const unsigned char c = (unsigned char)s->s[i];
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                           (c >= '0' && c <= '9') || (c != '\0' && strchr("_.-~", c) != NULL) ||
+                           (c == '/' && !query);
+        if (plain) {
+            OA__TRY(oa__tmpl_out_add(t, o, &s->s[i], 1));
+        } else if (c == ' ' && query) {
+            OA__TRY(oa__tmpl_out_add(t, o, "+", 1));
+        } else {
+            OA__TRY(oa__tmpl_out_addf(t, o, "%%%02X", c));
+        }
+    }
+    return OA_OK;
+}
+
+static int f_urlencode(tmpl *t, tval in, const tcall *call, tval *out)
+{
+    static const char *const none[] = {NULL};
+    tval no_args[1] = {{0}}, pair;
+    tout o = {0};
+    OA__TRY(oa__tmpl_bind(t, "urlencode", call, none, 0, no_args));
+    if (in.type == T_STR || !oa__tmpl_iterable(in)) {
+        OA__TRY(add_quoted(t, &o, in, false));
+        return oa__tmpl_str_out(t, &o, out);
+    }
+    if (in.type == T_DICT) in = (tval){.type = T_VIEW, .sub = 2, .u.d = in.u.d};
+    titer *it;
+    OA__TRY(oa__tmpl_iter(t, in, &it));
+    for (size_t n = 0;; n++) {
+        OA__TRY(oa__tmpl_next(t, it, &pair));
+        if (pair.type == T_MISSING) break;
+        tvec v = {0};
+        OA__TRY(oa__tmpl_to_vec(t, pair, &v));
+        if (v.len < 2) {
+            return oa__tmpl_fail(t, "not enough values to unpack (expected 2, got %zu)", v.len);
+        }
+        if (v.len > 2) return oa__tmpl_fail(t, "too many values to unpack (expected 2)");
+        if (n > 0) OA__TRY(oa__tmpl_out_add(t, &o, "&", 1));
+        OA__TRY(add_quoted(t, &o, v.items[0], true));
+        OA__TRY(oa__tmpl_out_add(t, &o, "=", 1));
+        OA__TRY(add_quoted(t, &o, v.items[1], true));
+    }
+    return oa__tmpl_str_out(t, &o, out);
+}
+
 static int f_unsupported(tmpl *t, tval in, const tcall *call, tval *out)
 {
     (void)in;
@@ -487,12 +540,12 @@ const tfilter oa__tmpl_filters_text[] = {
     {"trim", f_trim},
     {"truncate", f_truncate},
     {"upper", f_upper},
+    {"urlencode", f_urlencode},
     {"wordcount", f_wordcount},
     /* jinja2 has these too; no chat template needs them. */
     {"pprint", f_unsupported},
     {"random", f_unsupported},
     {"striptags", f_unsupported},
-    {"urlencode", f_unsupported},
     {"urlize", f_unsupported},
     {"wordwrap", f_unsupported},
     {"xmlattr", f_unsupported},

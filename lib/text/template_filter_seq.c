@@ -241,7 +241,7 @@ static int f_first(tmpl *t, tval in, const tcall *call, tval *out)
     OA__TRY(oa__tmpl_iter(t, in, &it));
     OA__TRY(oa__tmpl_next(t, it, out));
     if (out->type != T_MISSING) return OA_OK;
-    return oa__tmpl_undef_hint(t, "no first item, sequence was empty", out);
+    return oa__tmpl_undef_hint(t, "No first item, sequence was empty.", out);
 }
 
 static int f_reverse(tmpl *t, tval in, const tcall *call, tval *out)
@@ -281,7 +281,7 @@ static int f_last(tmpl *t, tval in, const tcall *call, tval *out)
         OA__TRY(oa__tmpl_next(t, it, out));
         if (out->type != T_MISSING) return OA_OK;
     }
-    return oa__tmpl_undef_hint(t, "no last item, sequence was empty", out);
+    return oa__tmpl_undef_hint(t, "No last item, sequence was empty.", out);
 }
 
 static int f_join(tmpl *t, tval in, const tcall *call, tval *out)
@@ -395,7 +395,7 @@ static int select_any(tmpl *t, tval in, const tcall *call, bool reject, bool by_
     it->by_attr = by_attr;
     if (by_attr && call->n_pos == 0) {
         it->kind = IT_GUARDED;
-        it->err = "missing parameter for attribute name";
+        it->err = "Missing parameter for attribute name";
         return OA_OK;
     }
     if (by_attr) it->attr = call->pos[0];

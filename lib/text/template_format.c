@@ -382,7 +382,7 @@ static int format_value(tmpl *t, tout *o, const tstr *text, tval v)
     if (v.type == T_BOOL && f.type == 0) v.type = T_INT; /* format(True, "5") is "    1" */
     if (oa__tmpl_is_number(v)) return format_number(t, o, &f, v);
     if (v.type != T_STR) {
-        return oa__tmpl_fail(t, "unsupported format string passed to %s",
+        return oa__tmpl_fail(t, "unsupported format string passed to %s.__format__",
                              oa__tmpl_type_name(v.type));
     }
     if ((f.type != 0 && f.type != 's') || f.sign != '-' || f.alt || f.group != 0 ||

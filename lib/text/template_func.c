@@ -82,13 +82,15 @@ static int f_range(tmpl *t, const tcall *call, tval *out)
         }
         v[call->n_pos == 1 ? 1 : i] = a.u.i;
     }
-    if (v[2] == 0) return oa__tmpl_fail(t, "range() step must not be zero");
+    if (v[2] == 0) return oa__tmpl_fail(t, "range() arg 3 must not be zero");
     uint64_t span = 0, step = v[2] > 0 ? (uint64_t)v[2] : 0 - (uint64_t)v[2];
     if (v[2] > 0 && v[0] < v[1]) span = (uint64_t)v[1] - (uint64_t)v[0];
     if (v[2] < 0 && v[0] > v[1]) span = (uint64_t)v[0] - (uint64_t)v[1];
     uint64_t len = span == 0 ? 0 : (span - 1) / step + 1;
     if (len > OA__TMPL_RANGE) {
-        return oa__tmpl_fail(t, "range too big: at most %d items", OA__TMPL_RANGE);
+        return oa__tmpl_fail(t,
+                             "Range too big. The sandbox blocks ranges larger than MAX_RANGE (%d).",
+                             OA__TMPL_RANGE);
     }
     trange *r = oa__tmpl_alloc(t, sizeof *r);
     if (r == NULL) return oa__tmpl_nomem(t);

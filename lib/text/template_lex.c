@@ -185,7 +185,7 @@ static int lex_raw(lexer *x, size_t body)
     }
     x->at = x->len;
     if (body >= x->len) return OA_OK; /* jinja2 lets an opening at the very end pass */
-    return oa__tmpl_fail_at(line_at(x, body), "missing end of raw directive");
+    return oa__tmpl_fail_at(line_at(x, body), "Missing end of raw directive");
 }
 
 static int lex_comment(lexer *x, size_t body)
@@ -200,7 +200,7 @@ static int lex_comment(lexer *x, size_t body)
     }
     x->at = x->len;
     if (body >= x->len) return OA_OK;
-    return oa__tmpl_fail_at(line_at(x, body), "missing end of comment tag");
+    return oa__tmpl_fail_at(line_at(x, body), "Missing end of comment tag");
 }
 
 static bool is_digit(char c)

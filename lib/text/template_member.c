@@ -128,6 +128,7 @@ static int attribute(tmpl *t, tval obj, const tstr *name, tval *out)
         }
         if (out->type != T_MISSING) return OA_OK;
     }
+    if (obj.type == T_FUNC && strcmp(oa__tmpl_func_name(obj.sub), "dict") != 0) return OA_OK;
     int id = oa__tmpl_method_find(obj.type, name);
     if (id < 0) return OA_OK;
     if (oa__tmpl_method_unsafe(id)) return oa__tmpl_undef_member(t, obj, n, true, out);

@@ -136,6 +136,24 @@ static int d_copy(tmpl *t, tval self, const tcall *call, tval *out)
     return OA_OK;
 }
 
+/* dict.fromkeys(names, value); which mapping it is asked of makes no difference. */
+static int d_fromkeys(tmpl *t, tval self, const tcall *call, tval *out)
+{
+    tval a[2] = {{0}, oa__tmpl_none()}, key;
+    titer *it;
+    (void)self;
+    OA__TRY(oa__tmpl_positional(t, "fromkeys", call, 1, 2, a));
+    if (call->n_pos < 2) a[1] = oa__tmpl_none();
+    OA__TRY(oa__tmpl_dict(t, out));
+    OA__TRY(oa__tmpl_iter(t, a[0], &it));
+    for (;;) {
+        OA__TRY(oa__tmpl_next(t, it, &key));
+        if (key.type == T_MISSING) return OA_OK;
+        OA__TRY(oa__tmpl_charge(t, 1));
+        OA__TRY(oa__tmpl_dict_set(t, out->u.d, key, a[1]));
+    }
+}
+
 /* --- loops and cyclers ------------------------------------------------------------------------ */
 
 static int loop_cycle(tmpl *t, tval self, const tcall *call, tval *out)
@@ -205,7 +223,7 @@ static const tmethod_entry object_methods[] = {
     {T_TUPLE, "index", l_index},
     {T_DICT, "clear", NULL},
     {T_DICT, "copy", d_copy},
-    {T_DICT, "fromkeys", oa__tmpl_unsupported},
+    {T_DICT, "fromkeys", d_fromkeys},
     {T_DICT, "get", d_get},
     {T_DICT, "items", d_items},
     {T_DICT, "keys", d_keys},
@@ -221,6 +239,7 @@ static const tmethod_entry object_methods[] = {
     {T_ITER, "close", oa__tmpl_unsupported},
     {T_ITER, "send", oa__tmpl_unsupported},
     {T_ITER, "throw", oa__tmpl_unsupported},
+    {T_FUNC, "fromkeys", d_fromkeys}, /* of dict only: see attribute() */
     {T_LOOP, "cycle", loop_cycle},
     {T_LOOP, "changed", loop_changed},
     {T_CYCLER, "next", cycler_next},

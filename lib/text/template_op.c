@@ -46,7 +46,10 @@ static int int_math(tmpl *t, enum tnode_op op, int64_t a, int64_t b, tval *out)
         break;
     case OP_FLOORDIV:
     case OP_MOD: {
-        if (b == 0) return oa__tmpl_fail(t, "integer division or modulo by zero");
+        if (b == 0) {
+            return oa__tmpl_fail(t, op == OP_MOD ? "integer modulo by zero"
+                                                 : "integer division or modulo by zero");
+        }
         if (b == -1) { /* INT64_MIN / -1 */
             if (op == OP_FLOORDIV && a == INT64_MIN) return too_large(t);
             r = op == OP_MOD ? 0 : -a;
@@ -114,7 +117,9 @@ static int float_math(tmpl *t, enum tnode_op op, double a, double b, tval *out)
 {
     double m;
     if ((op == OP_DIV || op == OP_FLOORDIV || op == OP_MOD) && b == 0) {
-        return oa__tmpl_fail(t, "division by zero");
+        return oa__tmpl_fail(t, op == OP_DIV        ? "float division by zero"
+                                : op == OP_FLOORDIV ? "float floor division by zero"
+                                                    : "float modulo");
     }
     switch (op) {
     case OP_ADD:

@@ -347,6 +347,7 @@ struct tmpl {
     bool over_limit; /* the last failed allocation hit the arena limit */
     size_t max_output;
     uint64_t now_s;
+    int32_t utc_offset_s;
     const oa__vocab *vocab; /* what special_token() asks, and guards are for; NULL = nothing */
     bool guard;             /* texts of variables get guards */
 

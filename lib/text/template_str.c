@@ -491,6 +491,20 @@ static int s_format(tmpl *t, tval self, const tcall *call, tval *out)
     return oa__tmpl_str_format(t, self.u.s, call, out);
 }
 
+static int s_format_map(tmpl *t, tval self, const tcall *call, tval *out)
+{
+    tval a[1] = {{0}};
+    OA__TRY(oa__tmpl_positional(t, "format_map", call, 1, 1, a));
+    if (a[0].type != T_DICT) return oa__tmpl_fail(t, "format_map() wants a mapping");
+    for (size_t i = 0; i < a[0].u.d->len; i++) { /* arguments have names */
+        if (a[0].u.d->ents[i].key.type != T_STR) {
+            return oa__tmpl_fail(t, "format_map() wants names as keys");
+        }
+    }
+    const tcall named = {.kw = a[0].u.d};
+    return oa__tmpl_str_format(t, self.u.s, &named, out);
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 const tmethod_entry oa__tmpl_str_methods[] = {
@@ -503,7 +517,7 @@ const tmethod_entry oa__tmpl_str_methods[] = {
     {T_STR, "expandtabs", s_expandtabs},
     {T_STR, "find", s_find},
     {T_STR, "format", s_format},
-    {T_STR, "format_map", oa__tmpl_unsupported},
+    {T_STR, "format_map", s_format_map},
     {T_STR, "index", s_index},
     {T_STR, "isalnum", s_isalnum},
     {T_STR, "isalpha", s_isalpha},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* strftime_now(): the time that the caller gave, in UTC, as C's strftime writes it in English. */
+/* strftime_now(): the local time that the caller gave, as C's strftime writes it in English. */
 #include "text/template_priv.h"
 
 #include <string.h>
@@ -196,8 +196,11 @@ int oa__tmpl_strftime(tmpl *t, tval fmt, tval *out)
         return oa__tmpl_fail(t, "strftime() argument must be str, not %s",
                              oa__tmpl_type_name(fmt.type));
     }
-    if (t->now_s > UINT64_C(253402300799)) return oa__tmpl_fail(t, "the year is after 9999");
-    date d = split(t->now_s);
+    const uint64_t behind = t->utc_offset_s < 0 ? 0 - (uint64_t)t->utc_offset_s : 0;
+    if (t->now_s < behind || t->now_s > UINT64_C(253402300799) - 86400) {
+        return oa__tmpl_fail(t, "the year is before 1970 or after 9999");
+    }
+    date d = split(t->now_s + (uint64_t)(int64_t)t->utc_offset_s);
     OA__TRY(add_time(t, &o, &d, fmt.u.s->s, fmt.u.s->len));
     return oa__tmpl_str_out(t, &o, out);
 }

@@ -487,7 +487,7 @@ int oa__tmpl_less(tmpl *t, tval a, tval b, enum tnode_op op, bool *out)
         *out = order((x->len > y->len) - (x->len < y->len), op);
         return OA_OK;
     }
-    return oa__tmpl_fail(t, "'%s' not supported between '%s' and '%s'", ops[op],
+    return oa__tmpl_fail(t, "'%s' not supported between instances of '%s' and '%s'", ops[op],
                          oa__tmpl_type_name(a.type), oa__tmpl_type_name(b.type));
 }
 

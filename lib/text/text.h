@@ -203,6 +203,7 @@ typedef struct oa__render_args {
     size_t max_output;                 /* 0 = 64 MiB */
     uint64_t max_steps;                /* 0 = 10 million */
     uint64_t now_s;                    /* for strftime_now; seconds since 1970, UTC */
+    int32_t utc_offset_s;              /* what local time is ahead of UTC, for the same */
     const oa__vocab *vocab;            /* whose special tokens built-in templates need; or NULL */
     bool guard;                        /* guard the texts of variables_json for `vocab`, but those
                                           of members whose name ends in "_token" */

@@ -103,6 +103,11 @@ static int tokenize(oa_model *m)
     TRY(oa_model_detokenize(m, ids, n, OA_DETOKENIZE_SPECIAL, buf, sizeof buf, NULL));
     TRY(oa_model_render_chat(m, messages, 2, sizeof *messages, &o, buf, sizeof buf, NULL));
     TRY(oa_model_tokenize_chat(m, messages, 2, sizeof *messages, &o, ids, 200, &n));
+    oa_render_cut cut = OA_RENDER_CUT_INIT;
+    o.max_ids = 40;
+    o.cut = &cut;
+    TRY(oa_model_tokenize_chat(m, messages, 2, sizeof *messages, &o, ids, 200, &n));
+    assert_true(cut.n_cut > 0);
 end:
     return rc;
 }

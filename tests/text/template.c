@@ -190,6 +190,33 @@ static void test_text_template__arguments(void **state)
     oa__str_free(&out);
 }
 
+/* Local time is now_s and its offset; %s stays what it is, and a zone is not named. */
+static void test_text_template__local_time(void **state)
+{
+    (void)state;
+    static const struct {
+        int32_t offset;
+        const char *want;
+    } cases[] = {
+        {0, "2024-11-22 12:45:03 1732279503 Fri"},
+        {45000, "2024-11-23 01:15:03 1732279503 Sat"},
+        {-50000, "2024-11-21 22:51:43 1732279503 Thu"},
+    };
+    const char *text = "{{ strftime_now('%Y-%m-%d %H:%M:%S %s %a%z%Z') }}";
+    oa__render_args args = {.now_s = 1732279503};
+    for (size_t i = 0; i < OA__ARRAY_LEN(cases); i++) {
+        oa__str out = {0};
+        args.utc_offset_s = cases[i].offset;
+        assert_int_equal(util_render(&out, text, &args), OA_OK);
+        assert_string_equal(out.data, cases[i].want);
+        oa__str_free(&out);
+    }
+    oa__str out = {0};
+    args = (oa__render_args){.now_s = 100, .utc_offset_s = -101};
+    assert_int_equal(util_render(&out, text, &args), OA_ETEMPLATE);
+    oa__str_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_text_template__tests_and_methods),
         cmocka_unit_test(test_text_template__shared_strings),
         cmocka_unit_test(test_text_template__arguments),
+        cmocka_unit_test(test_text_template__local_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

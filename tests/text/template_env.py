@@ -31,6 +31,9 @@ class Dict:
     def __call__(self, *args, **kwargs):
         return dict(*args, **kwargs)
 
+    def fromkeys(self, *args, **kwargs):
+        return dict.fromkeys(*args, **kwargs)
+
 
 class Namespace(jinja2.utils.Namespace):
     def __init__(*args, **kwargs):
