@@ -148,7 +148,7 @@ int oa__model_count(oa_model *m);
 /* Check the presence and shape of every tensor and compute n_params, type_name, weights_size and
  * embd, without loading (weights.c). */
 int oa__weights_plan(oa_model *m);
-/* Load what was planned. progress may be cancelled. */
+/* Load what was planned (weights_load.c). progress may be cancelled. */
 int oa__weights_load(oa_model *m, oa__progress *progress);
 void oa__weights_unload(oa_model *m);
 
