@@ -213,6 +213,95 @@ static void test_base_file__every_allocation_may_fail(void **state)
     }
 }
 
+static void test_base_file__part_goes_on(void **state)
+{
+    const char *path = in_folder("big");
+    char buf[10];
+    oa__file_part *f, *other = (oa__file_part *)(uintptr_t)16;
+    uint64_t size;
+    size_t got;
+    assert_ok(oa__file_part_open(&f, NULL, path));
+    assert_string_equal(oa__file_part_path(f), in_folder("big.partial"));
+    assert_ok(oa__file_part_write(f, 0, "abc", 3));
+    assert_err(oa__file_part_open(&other, NULL, path), OA_EBUSY, "in use");
+    assert_null(other);
+    oa__file_part_close(f);
+    assert_listing("big.partial ");
+    assert_ok(oa__file_part_open(&f, NULL, path));
+    assert_ok(oa__file_part_size(f, &size));
+    assert_int_equal(size, 3);
+    assert_ok(oa__file_part_write(f, 3, "def", 3));
+    assert_ok(oa__file_part_cut(f, 5));
+    assert_ok(oa__file_part_read(f, 1, buf, sizeof buf, &got));
+    assert_int_equal(got, 4);
+    assert_memory_equal(buf, "bcde", 4);
+    assert_ok(oa__file_part_commit(f));
+    assert_listing("big ");
+    /* Who comes now begins anew, whatever has the final name. */
+    assert_ok(oa__file_part_open(&f, NULL, path));
+    assert_ok(oa__file_part_size(f, &size));
+    assert_int_equal(size, 0);
+    assert_ok(oa__file_part_write(f, 0, "much longer", 11));
+    assert_ok(oa__file_part_replace(f, "xy", 2));
+    oa__file_in *in;
+    assert_ok(oa__file_in_open(&in, NULL, path));
+    assert_ok(oa__file_in_read(in, buf, 1, &got));
+    assert_ok(oa__file_in_read(in, buf + 1, 9, &got));
+    assert_int_equal(got, 1);
+    assert_memory_equal(buf, "xy", 2);
+    assert_ok(oa__file_in_read(in, buf, 1, &got));
+    assert_int_equal(got, 0);
+    oa__file_in_close(in);
+    oa__file_in_close(NULL);
+    assert_ok(oa__file_part_open(&f, NULL, path));
+    oa__file_part_remove(f);
+    assert_listing("big ");
+    unlink(path);
+}
+
+static void test_base_file__part_refuses_what_is_no_file(void **state)
+{
+    oa__file_part *f;
+    oa__file_in *in;
+    assert_int_equal(mkfifo(in_folder("p.partial"), 0600), 0);
+    assert_err(oa__file_part_open(&f, NULL, in_folder("p")), OA_EIO, "device or pipe");
+    unlink(in_folder("p.partial"));
+    assert_int_equal(symlink("/dev/null", in_folder("p.partial")), 0);
+    assert_err(oa__file_part_open(&f, NULL, in_folder("p")), OA_EIO, "open");
+    unlink(in_folder("p.partial"));
+    assert_err(oa__file_part_open(&f, NULL, in_folder("no/such")), OA_ENOTFOUND, "open");
+    assert_null(f);
+    assert_err(oa__file_in_open(&in, NULL, folder), OA_EFORMAT, "directory");
+    assert_err(oa__file_in_open(&in, NULL, in_folder("none")), OA_ENOTFOUND, "open");
+    assert_null(in);
+    oa__file_part_close(NULL);
+    oa__file_part_remove(NULL);
+}
+
+static void test_base_file__folders(void **state)
+{
+    oa__file_info info;
+    uint64_t room;
+    assert_ok(oa__dir_make(NULL, in_folder("a/b/c")));
+    assert_ok(oa__dir_make(NULL, in_folder("a/b/c")));
+    assert_ok(oa__file_stat(in_folder("a/b"), &info));
+    assert_true(info.is_folder && !info.is_file);
+    write_file(in_folder("a/f"), "12345", 5);
+    assert_ok(oa__file_stat(in_folder("a/f"), &info));
+    assert_true(info.is_file && info.size == 5 && info.mtime_ns > 0);
+    assert_err(oa__dir_make(NULL, in_folder("a/f")), OA_EIO, "want a folder");
+    assert_true(oa__dir_make(NULL, in_folder("a/f/g")) < 0);
+    assert_err(oa__file_stat(in_folder("none"), &info), OA_ENOTFOUND, "");
+    assert_err(oa__dir_remove(in_folder("a")), OA_EIO, "remove");
+    assert_ok(oa__disk_free(folder, &room));
+    assert_err(oa__disk_free(in_folder("none"), &room), OA_ENOTFOUND, "");
+    assert_ok(oa__file_remove(in_folder("a/f")));
+    assert_err(oa__file_remove(in_folder("a/f")), OA_ENOTFOUND, "remove");
+    assert_ok(oa__dir_remove(in_folder("a/b/c")));
+    assert_ok(oa__dir_remove(in_folder("a/b")));
+    assert_ok(oa__dir_remove(in_folder("a")));
+}
+
 static int make_folder(void **state)
 {
     snprintf(folder, sizeof folder, "%s/oa-test-XXXXXX",
@@ -234,6 +323,9 @@ int main(void)
         cmocka_unit_test(test_base_file__map),
         cmocka_unit_test(test_base_file__map_refuses_what_is_no_file),
         cmocka_unit_test(test_base_file__list_is_sorted_and_stops),
+        cmocka_unit_test(test_base_file__part_goes_on),
+        cmocka_unit_test(test_base_file__part_refuses_what_is_no_file),
+        cmocka_unit_test(test_base_file__folders),
         cmocka_unit_test(test_base_file__every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -16,6 +16,7 @@ from ._lib import lib as _library
 from .chat import Chat
 from .convert import ConvertResult, convert, convert_types, quantize
 from .errors import *  # noqa: F403
+from .hub import catalogue, installed, pull, remove, verify
 from .model import CutChat, MemoryEstimate, Message, Model, ModelInfo, Perplexity
 from .sampler import Param, Sampler
 from .session import Session, Step, step_many
@@ -48,9 +49,14 @@ __all__ = [
     "Step",
     "Stream",
     "build_info",
+    "catalogue",
+    "installed",
+    "pull",
+    "remove",
     "convert",
     "convert_types",
     "quantize",
     "step_many",
+    "verify",
     *errors.__all__,
 ]
