@@ -74,11 +74,13 @@ int load_model_fail(int code, const char *name)
 {
     char folder[4096] = "the models folder";
     bool is_name = !strchr(name, '/');
-    if (code != OA_ENOTFOUND || !is_name) return ui_fail(code, name);
+    /* The library knows where some of them come from. */
+    if (code != OA_ENOTFOUND || !is_name || strstr(oa_error_last(), "openassistant pull"))
+        return ui_fail(code, name);
     oa_model_find(NULL, folder, sizeof(folder), NULL);
     if (strcmp(name, CLI_DEFAULT_MODEL) == 0)
-        ui_error("the default model %s is not installed: 'sh start.sh' in the source folder gets "
-                 "it, or name another with -m",
+        ui_error("the default model %s is not installed: 'openassistant pull smollm2' or "
+                 "'sh start.sh' in the source folder gets it, or name another with -m",
                  name);
     else
         ui_error("no file and no installed model is called '%s'; 'openassistant models' lists "

@@ -95,6 +95,8 @@ static const char *errno_text(int errnum)
         return "too many symbolic links";
     case EEXIST:
         return "exists already";
+    case ENOTEMPTY:
+        return "not empty";
     case EBUSY:
         return "in use";
     case ENODEV:

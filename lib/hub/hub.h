@@ -20,5 +20,7 @@ int oa__hub_folder(oa__str *out, int kind);
  * name of the catalogue, OWNER/NAME[:FILE], or the beginning of a file's name. OA_ENOTFOUND says
  * how to get it when that is known; OA_EINVAL when several match. */
 int oa__hub_find(const char *name, oa__str *out);
+/* Whether a text looks like OWNER/NAME[:PART][@REVISION] and not like the path of a file. */
+bool oa__hub_is_name(const char *text);
 
 #endif

@@ -280,6 +280,13 @@ int oa__hub_pick(const oa__hub_items *items, const char *name, int kind, size_t 
     return rc;
 }
 
+bool oa__hub_is_name(const char *text)
+{
+    oa__hub_name name;
+    return oa__hub_name_read(&name, text, NULL) == OA_OK &&
+           (name.part[0] || !ends_with(text, ".gguf"));
+}
+
 int oa__hub_find(const char *name, oa__str *out)
 {
     oa__hub_items items;

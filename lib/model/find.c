@@ -11,10 +11,11 @@ int oa__model_resolve(const char *path, oa__str *out)
     if (path == NULL || path[0] == '\0') return oa__err(OA_EINVAL, "no model path given");
     if (oa__file_exists(path)) return oa__str_add_z(out, path);
     if (strchr(path, '/') == NULL) return oa__hub_find(path, out);
-    /* OWNER/NAME of what was pulled; what can't be that is a path, and opening it says why not. */
-    if (path[0] == '/' || path[0] == '.' || oa__hub_find(path, out) < 0)
-        return oa__str_add_z(out, path);
-    return OA_OK;
+    /* OWNER/NAME of what was pulled, or the name of one file of it; what can't be that is a path,
+     * and opening it says why not. */
+    if (path[0] == '/' || path[0] == '.') return oa__str_add_z(out, path);
+    const int rc = oa__hub_find(path, out);
+    return rc == OA_OK || oa__hub_is_name(path) ? rc : oa__str_add_z(out, path);
 }
 
 int oa_model_find(const char *name, char *buf, size_t buf_size, size_t *path_len)
