@@ -58,6 +58,16 @@ static size_t merge_short(const oa__vocab *v, const char *word, size_t len, int3
     return oa__merge_short(v, word, ids, starts, n, (uint32_t)len, pair_rank);
 }
 
+static int finish_long(oa__encoder *e, const char *word, size_t n, size_t len)
+{
+    if (n == 0) return OA_OK;
+    e->syms[n - 1].next = UINT32_MAX;
+    OA__TRY(oa__merge_long(e, word, n, (uint32_t)len, pair_rank));
+    for (uint32_t i = 0; i != UINT32_MAX; i = e->syms[i].next)
+        OA__TRY(oa__ids_add(e->out, e->syms[i].id));
+    return OA_OK;
+}
+
 static int merge_long(oa__encoder *e, const char *word, size_t len)
 {
     OA__TRY(oa__grow(e->mem, (void **)&e->syms, &e->syms_cap, len, sizeof *e->syms));
@@ -69,18 +79,13 @@ static int merge_long(oa__encoder *e, const char *word, size_t len)
             .id = id, .start = (uint32_t)i, .prev = (uint32_t)n - 1, .next = (uint32_t)n + 1};
         n++;
     }
-    if (n == 0) return OA_OK;
-    e->syms[n - 1].next = UINT32_MAX;
-    OA__TRY(oa__merge_long(e, word, n, (uint32_t)len, pair_rank));
-    for (uint32_t i = 0; i != UINT32_MAX; i = e->syms[i].next)
-        OA__TRY(oa__ids_add(e->out, e->syms[i].id));
-    return OA_OK;
+    return finish_long(e, word, n, len);
 }
 
-static int encode_word(oa__encoder *e, const char *word, size_t len)
+static int byte_word(oa__encoder *e, const char *word, size_t len)
 {
     const oa__vocab *v = e->v;
-    if (len <= OA__MERGE_SHORT || oa__pretoken_ignores_merges(v->pretoken)) {
+    if (len <= OA__MERGE_SHORT || v->ignore_merges) {
         int32_t id = oa__strtab_get(&v->words, word, len);
         if (id >= 0) return oa__ids_add(e->out, id);
     }
@@ -92,17 +97,85 @@ static int encode_word(oa__encoder *e, const char *word, size_t len)
     return OA_OK;
 }
 
-int oa__bpe_encode(oa__encoder *e, const char *text, size_t len)
+/* --- characters instead of bytes -------------------------------------------------------------- */
+
+/* The first symbols of a word: tokens of one character; for other characters their byte tokens, or
+ * the unknown token, or nothing. Returns how many; starts may be NULL. */
+static size_t char_symbols(const oa__vocab *v, const char *word, size_t len, int32_t *ids,
+                           oa__sym *syms)
 {
-    OA__TRY(oa__words_begin(&e->words, e->v->pretoken, e->mem, text, len));
-    for (;;) {
-        const char *word;
-        size_t word_len;
-        int rc = oa__words_next(&e->words, &word, &word_len);
-        if (rc <= 0) return rc;
-        OA__TRY(encode_word(e, word, word_len));
+    size_t n = 0;
+    bool was_unknown = false;
+    for (size_t i = 0; i < len;) {
+        uint32_t cp;
+        size_t size = oa__utf8_decode(word + i, len - i, &cp), count = 1;
+        int32_t id = oa__strtab_get(&v->plain, word + i, size);
+        bool unknown = id < 0;
+        if (id < 0) {
+            while (count <= size && v->byte_id[(uint8_t)word[i + count - 1]] >= 0)
+                count++;
+            bool fallback = count > size;
+            count = fallback ? size : 1;
+            unknown = !fallback;
+            if (!fallback) id = v->unk_id;
+            if (id < 0 && !fallback) count = 0;
+            if (!fallback && was_unknown && v->fuse_unk) count = 0;
+        }
+        for (size_t k = 0; k < count; k++) {
+            int32_t one = id >= 0 ? id : v->byte_id[(uint8_t)word[i + k]];
+            if (ids) {
+                ids[n] = one;
+            } else {
+                syms[n] = (oa__sym){.id = one,
+                                    .start = (uint32_t)(i + k),
+                                    .prev = (uint32_t)n - 1,
+                                    .next = (uint32_t)n + 1};
+            }
+            n++;
+        }
+        was_unknown = unknown;
+        i += size;
     }
+    return n;
 }
+
+static int char_word(oa__encoder *e, const char *word, size_t len)
+{
+    const oa__vocab *v = e->v;
+    if (len <= OA__MERGE_SHORT || v->ignore_merges) {
+        int32_t id = oa__strtab_get(&v->plain, word, len);
+        if (id >= 0 && (v->ignore_merges || v->flags[id] & OA__TOKEN_DIRECT))
+            return oa__ids_add(e->out, id);
+    }
+    if (len <= OA__MERGE_SHORT) {
+        int32_t ids[OA__MERGE_SHORT];
+        uint32_t starts[OA__MERGE_SHORT + 1] = {0};
+        size_t n = char_symbols(v, word, len, ids, NULL);
+        n = oa__merge_short(v, word, ids, starts, n, (uint32_t)len, pair_rank);
+        for (size_t i = 0; i < n; i++)
+            OA__TRY(oa__ids_add(e->out, ids[i]));
+        return OA_OK;
+    }
+    OA__TRY(oa__grow(e->mem, (void **)&e->syms, &e->syms_cap, len, sizeof *e->syms));
+    size_t n = char_symbols(v, word, len, NULL, e->syms);
+    return finish_long(e, word, n, len);
+}
+
+int oa__bpe_word(oa__encoder *e, const char *word, size_t len)
+{
+    const oa__vocab *v = e->v;
+    if (v->byte_level) return byte_word(e, word, len);
+    /* No merge reaches over the place between a character and a mark behind it. */
+    while (v->cut_words && len > OA__MERGE_SHORT) {
+        size_t n = oa__spm_word(word, len);
+        OA__TRY(char_word(e, word, n));
+        word += n;
+        len -= n;
+    }
+    return len > 0 ? char_word(e, word, len) : OA_OK;
+}
+
+/* --- building -------------------------------------------------------------------------------- */
 
 /* "left right": the space that parts them is the first one behind the first byte. */
 static int split_merge(size_t rank, oa__span merge, oa__span pair[2])
@@ -165,10 +238,25 @@ static int read_merges(oa__vocab *v, const oa__vocab_spec *spec)
     return OA_OK;
 }
 
+/* Which tokens a word of characters may become without merging. */
+static void init_char_words(oa__vocab *v)
+{
+    v->cut_words = !oa__spm_has_inner_mark(v) && oa__strtab_get(&v->plain, OA__SPM_SPACE, 3) >= 0;
+    for (size_t i = 0; i < v->n_tokens; i++) {
+        oa__span t = oa__vocab_token(v, (int32_t)i);
+        int32_t ids[OA__MERGE_SHORT];
+        uint32_t starts[OA__MERGE_SHORT + 1] = {0};
+        if (!oa__vocab_is_plain(v, (int32_t)i) || t.len == 0 || t.len > OA__MERGE_SHORT) continue;
+        size_t n = char_symbols(v, t.data, t.len, ids, NULL);
+        n = oa__merge_short(v, t.data, ids, starts, n, (uint32_t)t.len, pair_rank);
+        if (n == 1 && ids[0] == (int32_t)i) v->flags[i] |= OA__TOKEN_DIRECT;
+    }
+}
+
 /* Which tokens a word may become without merging. */
 static int init_words(oa__vocab *v, uint64_t key)
 {
-    bool all = oa__pretoken_ignores_merges(v->pretoken);
+    bool all = v->ignore_merges;
     size_t n = 0;
     for (size_t i = 0; i < v->n_tokens; i++) {
         if (!(v->flags[i] & OA__TOKEN_MAPPED)) continue;
@@ -190,13 +278,8 @@ static int init_words(oa__vocab *v, uint64_t key)
 
 int oa__bpe_init(oa__vocab *v, const oa__vocab_spec *spec, uint64_t key)
 {
-    if (spec->pipeline) {
-        OA__TRY(oa__pretoken_new_pipeline(&v->pretoken, v->mem, spec->pipeline));
-    } else {
-        OA__TRY(oa__pretoken_new(&v->pretoken, v->mem, spec->pattern));
-    }
-    bool any = false;
-    for (unsigned b = 0; b < 256; b++) {
+    bool any = !v->byte_level;
+    for (unsigned b = 0; b < 256 && v->byte_level; b++) {
         char text[4];
         size_t len = oa__utf8_encode(oa__bpe_byte_to_char((uint8_t)b), text);
         v->byte_id[b] = oa__strtab_get(&v->plain, text, len);
@@ -209,5 +292,7 @@ int oa__bpe_init(oa__vocab *v, const oa__vocab_spec *spec, uint64_t key)
     if (!v->merged_id) return OA_ENOMEM;
     OA__TRY(oa__pairtab_init(&v->merges, v->mem, spec->n_merges, key));
     OA__TRY(read_merges(v, spec));
-    return init_words(v, key);
+    if (v->byte_level) return init_words(v, key);
+    init_char_words(v);
+    return OA_OK;
 }

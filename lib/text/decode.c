@@ -10,8 +10,7 @@ int oa__vocab_decode(const oa__vocab *v, const int32_t *ids, size_t n, bool spec
             return oa__err(OA_EINVAL, "token id %d in a vocabulary of %zu", (int)ids[i],
                            v->n_tokens);
     /* What the encoder put in front of the first text comes off again: one space, once. */
-    bool prefix = v->kind == OA__VOCAB_WPM || (v->kind != OA__VOCAB_BPE && v->add_space_prefix);
-    bool strip = at_start && prefix;
+    bool strip = at_start && v->strip_space;
     size_t old_len = out->len;
     int rc = OA_OK;
     for (size_t i = 0; i < n && rc >= 0; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unicode normal forms C and D, over utf8proc's tables.
+ * Unicode's normal forms, over utf8proc's tables.
  *
  * utf8proc's own function sorts combining marks by swapping neighbours, which is quadratic in the
  * length of a run; here a run is counted into place, whatever its length. Two more things differ:
@@ -9,9 +9,10 @@
  * left alone; and utf8proc 2.8 swallows a U+11A7 behind a Hangul syllable, so composition is cut
  * in front of it.
  */
+#include <string.h>
 #include <utf8proc.h>
 
-#include "text/vocab_priv.h"
+#include "text/pretoken.h"
 
 bool oa__nfc_is_trivial(const char *text, size_t len)
 {
@@ -49,19 +50,31 @@ static const utf8proc_int32_t inert[][2] = {
     {0x1e6f5, 0x1e6f5},
 };
 
-static bool is_inert(utf8proc_int32_t cp)
+/* The same for compatibility decompositions. */
+static const utf8proc_int32_t inert_compat[][2] = {
+    {0x32ff, 0x32ff},   {0xa7f1, 0xa7f4},   {0xab69, 0xab69},   {0x10781, 0x10785},
+    {0x10787, 0x107b0}, {0x107b2, 0x107ba}, {0x1ccd6, 0x1ccf9}, {0x1e030, 0x1e06d},
+    {0x1f16c, 0x1f16c}, {0x1fbf0, 0x1fbf9},
+};
+
+static bool is_in(const utf8proc_int32_t (*ranges)[2], size_t n, utf8proc_int32_t cp)
 {
-    size_t low = 0, high = OA__ARRAY_LEN(inert);
-    if (cp < inert[0][0]) return false;
+    size_t low = 0, high = n;
+    if (cp < ranges[0][0]) return false;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (cp > inert[mid][1]) {
+        if (cp > ranges[mid][1]) {
             low = mid + 1;
         } else {
             high = mid;
         }
     }
-    return low < OA__ARRAY_LEN(inert) && cp >= inert[low][0];
+    return low < n && cp >= ranges[low][0];
+}
+
+static bool is_inert(utf8proc_int32_t cp)
+{
+    return is_in(inert, OA__ARRAY_LEN(inert), cp);
 }
 
 static uint8_t combining_class(utf8proc_int32_t cp)
@@ -70,19 +83,22 @@ static uint8_t combining_class(utf8proc_int32_t cp)
     return (uint8_t)utf8proc_get_property(cp)->combining_class;
 }
 
-static int decompose(const char *text, size_t len, chars *out)
+static int decompose(const char *text, size_t len, bool compat, chars *out)
 {
     for (size_t i = 0; i < len;) {
         uint32_t cp;
         i += oa__utf8_decode(text + i, len - i, &cp);
-        /* No canonical decomposition has over four code points. */
+        /* No decomposition has over 18 code points. */
+        enum { MOST = 32 };
         OA__TRY(
-            oa__grow(out->mem, (void **)&out->data, &out->cap, out->len + 16, sizeof *out->data));
-        int boundary = 0;
-        utf8proc_ssize_t n =
-            utf8proc_decompose_char((utf8proc_int32_t)cp, out->data + out->len, 16,
-                                    UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &boundary);
-        if (n < 0 || n > 16 || is_inert((utf8proc_int32_t)cp)) {
+            oa__grow(out->mem, (void **)&out->data, &out->cap, out->len + MOST, sizeof *out->data));
+        int boundary = 0, options = UTF8PROC_DECOMPOSE | UTF8PROC_STABLE;
+        const utf8proc_int32_t c = (utf8proc_int32_t)cp;
+        if (compat) options |= UTF8PROC_COMPAT;
+        utf8proc_ssize_t n = utf8proc_decompose_char(c, out->data + out->len, MOST,
+                                                     (utf8proc_option_t)options, &boundary);
+        bool keep = is_inert(c) || (compat && is_in(inert_compat, OA__ARRAY_LEN(inert_compat), c));
+        if (n < 0 || n > MOST || keep) {
             out->data[out->len++] = (utf8proc_int32_t)cp;
         } else {
             out->len += (size_t)n;
@@ -157,13 +173,13 @@ static size_t compose(utf8proc_int32_t *data, size_t len)
     return out;
 }
 
-int oa__nfc(const char *text, size_t len, oa__str *out)
+int oa__unicode_form(const char *text, size_t len, bool compat, bool composed, oa__str *out)
 {
     chars c = {.mem = out->mem}, scratch = {.mem = out->mem};
     int rc;
-    OA__TRY_GOTO(decompose(text, len, &c));
+    OA__TRY_GOTO(decompose(text, len, compat, &c));
     OA__TRY_GOTO(sort_marks(&c, &scratch));
-    c.len = compose(c.data, c.len);
+    if (composed) c.len = compose(c.data, c.len);
     for (size_t i = 0; i < c.len; i++)
         OA__TRY_GOTO(oa__str_add_utf8(out, (uint32_t)c.data[i]));
 fail:
@@ -178,18 +194,4 @@ bool oa__nfd_is_trivial(const char *text, size_t len)
     for (size_t i = 0; i < len; i++)
         if ((uint8_t)text[i] >= 0xc3) return false;
     return true;
-}
-
-int oa__nfd(const char *text, size_t len, oa__str *out)
-{
-    chars c = {.mem = out->mem}, scratch = {.mem = out->mem};
-    int rc;
-    OA__TRY_GOTO(decompose(text, len, &c));
-    OA__TRY_GOTO(sort_marks(&c, &scratch));
-    for (size_t i = 0; i < c.len; i++)
-        OA__TRY_GOTO(oa__str_add_utf8(out, (uint32_t)c.data[i]));
-fail:
-    oa__free(c.mem, c.data);
-    oa__free(scratch.mem, scratch.data);
-    return rc;
 }

@@ -21,8 +21,9 @@ enum oa__norm_kind {
     OA__NORM_LOWERCASE,
     OA__NORM_STRIP, /* white space at the ends: flags OA__STRIP_ */
     OA__NORM_STRIP_ACCENTS,
-    OA__NORM_BERT_CLEAN,  /* control characters go, white space becomes a space */
-    OA__NORM_BERT_CHINESE /* a space at both sides of each Chinese character */
+    OA__NORM_BERT_ACCENTS, /* marks without width only */
+    OA__NORM_BERT_CLEAN,   /* control characters go, white space becomes a space */
+    OA__NORM_BERT_CHINESE  /* a space at both sides of each Chinese character */
 };
 
 enum { OA__STRIP_LEFT = 1, OA__STRIP_RIGHT = 2 };
@@ -72,16 +73,19 @@ typedef struct oa__pipeline_spec {
     size_t n_norm;
     const oa__pre_spec *pre;
     size_t n_pre;
-    bool bytes;         /* words are merged from bytes, each a printable character; else from
-                           characters */
-    bool ignore_merges; /* a word that is a token stays whole */
-    bool byte_fallback; /* characters that are no token: their byte tokens */
-    bool fuse_unk;      /* unknown tokens that touch are one */
-    bool marks;         /* U+2581 spells a space */
-    unsigned strip;     /* how many spaces decoding takes off the front of a text */
+    bool bytes;            /* words are merged from bytes, each a printable character; else from
+                              characters */
+    bool ignore_merges;    /* a word that is a token stays whole */
+    bool byte_fallback;    /* characters that are no token: their byte tokens */
+    bool fuse_unk;         /* unknown tokens that touch are one */
+    bool marks;            /* U+2581 spells a space */
+    bool add_bos, add_eos; /* what files mean when they do not say it */
+    unsigned strip;        /* how many spaces decoding takes off the front of a text */
 } oa__pipeline_spec;
 
 enum { OA__NORM_MAX = 32, OA__PRE_MAX = 32 };
+
+#define OA__MARK "\xE2\x96\x81" /* what stands for a space */
 
 /* The usual patterns, in Oniguruma's words. */
 #define OA__REGEX_GPT2                                                                             \

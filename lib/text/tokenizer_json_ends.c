@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tokenizer.json: which tokens stand at both ends of a text, and which ids have a meaning. */
+#include "text/pretoken.h"
 #include "text/tokenizer_json.h"
 
 enum { DEPTH_MAX = 16 };
@@ -119,13 +120,7 @@ int oa__tj_read_config(oa__tokenizer_json *t, const oa__tokenizer_json_opts *opt
 
 void oa__tj_name(oa__tokenizer_json *t)
 {
-    const oa__pipeline_spec *p = &t->pipeline;
-    const oa__span gpt2 = {OA__REGEX_GPT2, strlen(OA__REGEX_GPT2)};
-    if (t->spec.kind != OA__VOCAB_BPE || !p->bytes || !t->spec.merges || p->n_norm > 0) return;
-    if (p->n_pre != 2 || p->ignore_merges || p->pre[0].kind != OA__PRE_REGEX ||
-        p->pre[0].split != OA__SPLIT_ISOLATED || p->pre[0].text.len != gpt2.len ||
-        memcmp(p->pre[0].text.data, gpt2.data, gpt2.len) != 0)
-        return;
-    t->ggml = "gpt2";
-    t->spec.pattern = "gpt-2";
+    if (t->spec.kind != OA__VOCAB_BPE || !t->spec.merges || !t->pipeline.bytes) return;
+    t->spec.pattern = oa__pipeline_name_of(&t->pipeline);
+    if (t->spec.pattern) t->ggml = "gpt2";
 }

@@ -57,7 +57,7 @@ static int read_bert(oa__tokenizer_json *t, const json_t *object)
     if (chinese) OA__TRY(add_norm_kind(t, OA__NORM_BERT_CHINESE));
     if (accents) {
         OA__TRY(add_norm_kind(t, OA__NORM_NFD));
-        OA__TRY(add_norm_kind(t, OA__NORM_STRIP_ACCENTS));
+        OA__TRY(add_norm_kind(t, OA__NORM_BERT_ACCENTS));
     }
     return lower ? add_norm_kind(t, OA__NORM_LOWERCASE) : OA_OK;
 }

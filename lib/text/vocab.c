@@ -59,7 +59,7 @@ static int copy_types(oa__vocab *v, const oa__vocab_spec *spec)
         if (type < OA__TOKEN_NORMAL || type > OA__TOKEN_BYTE)
             return oa__err(OA_EFORMAT, "token %zu has type %d, want 1 to 6", i, (int)type);
         /* Byte-level BPE has no byte tokens besides its alphabet. */
-        if (type == OA__TOKEN_BYTE && v->kind == OA__VOCAB_BPE) type = OA__TOKEN_NORMAL;
+        if (type == OA__TOKEN_BYTE && v->byte_level) type = OA__TOKEN_NORMAL;
         v->types[i] = (uint8_t)type;
     }
     if (!spec->types) {
@@ -136,7 +136,7 @@ static size_t spell_spm(oa__span t, char *out)
 }
 
 /* What each token writes when it is decoded. Longer than its stored text by one byte at most. */
-static int spell_tokens(oa__vocab *v, const oa__vocab_spec *spec)
+static int spell_tokens(oa__vocab *v, const oa__vocab_spec *spec, bool marks)
 {
     size_t total = 0;
     v->bytes_off = oa__alloc_array(v->mem, v->n_tokens + 1, sizeof *v->bytes_off);
@@ -168,13 +168,13 @@ static int spell_tokens(oa__vocab *v, const oa__vocab_spec *spec)
         default:
             if (v->kind == OA__VOCAB_WPM) {
                 n = oa__wordpiece_spell(t, spec->inner_prefix, out);
-            } else if (v->kind != OA__VOCAB_BPE) {
-                n = spell_spm(t, out);
-            } else if (spell_bpe(t, out, &n)) {
+            } else if (v->byte_level && spell_bpe(t, out, &n)) {
                 v->flags[i] |= OA__TOKEN_MAPPED;
-            } else {
-                memcpy(out, t.data, t.len);
+            } else if (v->byte_level || !marks) {
+                if (t.len > 0) memcpy(out, t.data, t.len);
                 n = t.len;
+            } else {
+                n = spell_spm(t, out);
             }
         }
         total += n;
@@ -201,21 +201,55 @@ static int index_texts(oa__vocab *v, uint64_t key)
     return OA_OK;
 }
 
-static int index_special(oa__vocab *v)
+/* Where a token is looked for: in texts as they are, or in their normal form. */
+static int index_added(oa__vocab *v, int32_t id, unsigned added, oa__str *scratch)
 {
-    v->control.reversed = v->user.reversed = true;
-    for (size_t i = 0; i < v->n_tokens; i++) {
-        int32_t id = (int32_t)i;
-        bool user = v->types[i] == OA__TOKEN_USER_DEFINED;
-        if (!user && !oa__vocab_is_special(v, id)) continue;
-        oa__span t = oa__vocab_token(v, id);
-        if (!oa__utf8_valid(t.data, t.len)) continue; /* texts are made valid: never there */
-        OA__TRY(oa__finder_add(user ? &v->user : &v->control, v->mem, t, id));
-        if (!user) OA__TRY(oa__finder_add(&v->control_fwd, v->mem, t, id));
+    bool user = v->types[id] == OA__TOKEN_USER_DEFINED;
+    oa__span t = oa__vocab_token(v, id);
+    /* A control token whose own normal form it is may as well be found in the text as it is, where
+     * guards stand. */
+    bool normal = added & OA__ADDED_NORMALIZED;
+    if (normal && v->normalizer) {
+        OA__TRY(oa__str_add(scratch, "", 0));
+        OA__TRY(oa__normalize(v->normalizer, t.data, t.len, scratch));
+        bool same = scratch->len == t.len && memcmp(scratch->data, t.data, t.len) == 0;
+        if (same && !user) normal = false;
+        if (!same) t = (oa__span){scratch->data, scratch->len};
+    } else if (!user) {
+        normal = false;
     }
-    OA__TRY(oa__finder_finish(&v->control, v->mem));
-    OA__TRY(oa__finder_finish(&v->control_fwd, v->mem));
-    return oa__finder_finish(&v->user, v->mem);
+    if (!user) OA__TRY(oa__finder_add(&v->control_fwd, v->mem, t, id));
+    oa__finder *f =
+        user ? (normal ? &v->user : &v->user_raw) : (normal ? &v->control_norm : &v->control);
+    return oa__finder_add(f, v->mem, t, id);
+}
+
+static int index_special(oa__vocab *v, const oa__vocab_spec *spec)
+{
+    oa__finder *const finders[] = {&v->control, &v->control_norm, &v->user, &v->user_raw,
+                                   &v->control_fwd};
+    oa__str scratch = {.mem = v->mem};
+    int rc = OA_OK;
+    if (spec->added) {
+        v->added = oa__alloc(v->mem, v->n_tokens);
+        if (!v->added) return OA_ENOMEM;
+        memcpy(v->added, spec->added, v->n_tokens);
+    }
+    for (size_t i = 0; i < OA__ARRAY_LEN(finders) - 1; i++)
+        finders[i]->reversed = true;
+    for (size_t i = 0; i < v->n_tokens && rc >= 0; i++) {
+        bool user = v->types[i] == OA__TOKEN_USER_DEFINED;
+        unsigned added = v->added ? v->added[i] : OA__ADDED | (user ? OA__ADDED_NORMALIZED : 0);
+        if (!user && !oa__vocab_is_special(v, (int32_t)i)) continue;
+        oa__span t = oa__vocab_token(v, (int32_t)i);
+        if (!(added & OA__ADDED) || t.len == 0) continue;
+        if (!oa__utf8_valid(t.data, t.len)) continue; /* texts are made valid: never there */
+        rc = index_added(v, (int32_t)i, added, &scratch);
+    }
+    oa__str_free(&scratch);
+    for (size_t i = 0; i < OA__ARRAY_LEN(finders) && rc >= 0; i++)
+        rc = oa__finder_finish(finders[i], v->mem);
+    return rc;
 }
 
 /* Texts that end a generation wherever a control or user-defined token has them. */
@@ -259,15 +293,25 @@ static void mark_ends(oa__vocab *v, const oa__vocab_spec *spec)
 static int build(oa__vocab *v, const oa__vocab_spec *spec)
 {
     uint64_t key = oa__random_os(); /* of the tables; no result depends on it */
+    const oa__pipeline_spec *p = spec->pipeline;
+    if (!p && v->kind == OA__VOCAB_BPE) OA__TRY(oa__pipeline_named(&p, spec->pattern));
+    if (p) {
+        v->byte_level = p->bytes && v->kind == OA__VOCAB_BPE;
+        v->ignore_merges = p->ignore_merges;
+        v->fuse_unk = p->fuse_unk;
+        v->strip_space = p->strip > 0;
+        OA__TRY(oa__normalizer_new(&v->normalizer, v->mem, p));
+        OA__TRY(oa__pretoken_new(&v->pretoken, v->mem, p));
+    }
     OA__TRY(copy_texts(v, spec));
     OA__TRY(copy_types(v, spec));
-    OA__TRY(spell_tokens(v, spec));
+    OA__TRY(spell_tokens(v, spec, !p || p->marks));
     OA__TRY(index_texts(v, key));
-    OA__TRY(index_special(v));
+    OA__TRY(index_special(v, spec));
     mark_ends(v, spec);
     if (v->kind == OA__VOCAB_BPE) {
         OA__TRY(oa__bpe_init(v, spec, key));
-        snprintf(v->describe, sizeof v->describe, "bpe %s", oa__pretoken_name(v->pretoken));
+        snprintf(v->describe, sizeof v->describe, "bpe %s", p->name);
     } else if (v->kind == OA__VOCAB_WPM) {
         OA__TRY(oa__wordpiece_init(v, spec));
         snprintf(v->describe, sizeof v->describe, "wordpiece");
@@ -287,7 +331,9 @@ static uint64_t measure(const oa__vocab *v, const oa__vocab_spec *spec)
     size_t n = v->n_tokens;
     uint64_t size = sizeof *v + (uint64_t)v->text_off[n] * 2 + (n + 1) * 2 * sizeof(size_t) + n * 2;
     size += (v->plain.mask + v->other.mask + 2) * sizeof *v->plain.slots;
-    size += (v->control.cap + v->control_fwd.cap + v->user.cap) * sizeof *v->control.nodes;
+    size += (v->control.cap + v->control_fwd.cap + v->control_norm.cap + v->user.cap +
+             v->user_raw.cap) *
+            sizeof *v->control.nodes;
     if (v->kind == OA__VOCAB_BPE) {
         size += (v->words.mask + 1) * sizeof *v->words.slots;
         size += (v->merges.mask + 1) * sizeof *v->merges.slots;
@@ -337,6 +383,8 @@ int oa__vocab_new(oa__vocab **out, oa__mem *mem, const oa__vocab_spec *spec)
     v->unk_id = spec->unk_id;
     set_ends(v, spec);
     v->add_space_prefix = spec->add_space_prefix;
+    v->strip_space =
+        spec->kind == OA__VOCAB_WPM || (spec->add_space_prefix && spec->kind != OA__VOCAB_BPE);
     int rc = build(v, spec);
     if (rc < 0) {
         oa__vocab_free(v);
@@ -351,6 +399,7 @@ void oa__vocab_free(oa__vocab *v)
 {
     if (!v) return;
     oa__pretoken_free(v->pretoken, v->mem);
+    oa__normalizer_free(v->normalizer);
     oa__unigram_free(v->unigram, v->mem);
     oa__wordpiece_free(v->wordpiece, v->mem);
     void *const parts[] = {v->text,
@@ -367,6 +416,9 @@ void oa__vocab_free(oa__vocab *v)
                            v->control.nodes,
                            v->control_fwd.nodes,
                            v->user.nodes,
+                           v->user_raw.nodes,
+                           v->control_norm.nodes,
+                           v->added,
                            v->rank};
     for (size_t i = 0; i < OA__ARRAY_LEN(parts); i++)
         oa__free(v->mem, parts[i]);

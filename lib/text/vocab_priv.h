@@ -21,23 +21,9 @@
 
 #include <string.h>
 
+#include "text/pretoken.h"
 #include "text/unigram.h"
 #include "text/wordpiece.h"
-
-/* --- classes of code points (unicode_class.c, generated) ------------------------------------- */
-
-enum { OA__CLASS_OTHER, OA__CLASS_LETTER, OA__CLASS_NUMBER, OA__CLASS_SPACE, OA__CLASS_NUMBER_17 };
-
-extern const uint16_t oa__unicode_n_blocks;
-extern const uint8_t oa__unicode_index[];
-extern const uint8_t oa__unicode_block[][64];
-
-static inline unsigned oa__unicode_class(uint32_t cp)
-{
-    uint32_t b = cp >> 7;
-    if (b >= oa__unicode_n_blocks) return OA__CLASS_OTHER;
-    return oa__unicode_block[oa__unicode_index[b]][(cp & 127) >> 1] >> ((cp & 1) * 4) & 15;
-}
 
 /* --- tables (table.c) ------------------------------------------------------------------------ */
 
@@ -130,40 +116,6 @@ int oa__finder_scan(const oa__finder *f, oa__mem *mem, const char *text, size_t 
  * beginning (end) of a token, whole tokens included. */
 bool oa__finder_touches(const oa__finder *f, const char *text, size_t len);
 
-/* --- cutting into words (pretoken.c) --------------------------------------------------------- */
-
-typedef struct oa__pretoken oa__pretoken;
-
-/* OA_EUNSUPPORTED with the list when no pattern has this name. */
-int oa__pretoken_new(oa__pretoken **out, oa__mem *mem, const char *name);
-struct oa__pipeline_spec;
-int oa__pretoken_new_pipeline(oa__pretoken **out, oa__mem *mem,
-                              const struct oa__pipeline_spec *spec);
-void oa__pretoken_free(oa__pretoken *p, oa__mem *mem);
-const char *oa__pretoken_name(const oa__pretoken *p);    /* one name for all aliases */
-bool oa__pretoken_ignores_merges(const oa__pretoken *p); /* a word that is a token stays whole */
-bool oa__pretoken_wants_nfc(const oa__pretoken *p);
-
-/* Walks one text. Zero-initialise, then begin; end frees. */
-typedef struct oa__words {
-    const oa__pretoken *pretoken;
-    oa__mem *mem;
-    const char *text;    /* valid UTF-8 */
-    size_t len, at;      /* in bytes */
-    const char *classes; /* text itself when it is all ASCII; else one byte per code point */
-    char *classes_buf;
-    size_t classes_cap;
-    size_t n_classes, class_at;
-    void *match_data, *match_context;
-    bool no_jit;
-} oa__words;
-
-int oa__words_begin(oa__words *w, const oa__pretoken *p, oa__mem *mem, const char *text,
-                    size_t len);
-/* 1 and a word, 0 at the end, or an error. */
-int oa__words_next(oa__words *w, const char **word, size_t *len);
-void oa__words_end(oa__words *w);
-
 /* --- vocabulary ------------------------------------------------------------------------------ */
 
 enum {
@@ -182,27 +134,34 @@ struct oa__vocab {
     oa__mem *mem;
     enum oa__vocab_kind kind;
     size_t n_tokens;
-    char *text;             /* stored texts, one after another */
-    size_t *text_off;       /* (n_tokens + 1) */
-    char *bytes;            /* what tokens spell; nothing for control tokens */
-    size_t *bytes_off;      /* (n_tokens + 1) */
-    uint8_t *types;         /* (n_tokens) enum oa__token_type */
-    uint8_t *flags;         /* (n_tokens) */
-    oa__strtab plain;       /* texts of normal, user-defined and unused tokens */
-    oa__strtab other;       /* of the rest */
-    oa__finder control;     /* control and unknown tokens, backwards */
-    oa__finder control_fwd; /* the same, forwards: for guards */
-    oa__finder user;        /* user-defined tokens, backwards */
-    int32_t byte_id[256];   /* token of a byte, -1 = none */
+    char *text;              /* stored texts, one after another */
+    size_t *text_off;        /* (n_tokens + 1) */
+    char *bytes;             /* what tokens spell; nothing for control tokens */
+    size_t *bytes_off;       /* (n_tokens + 1) */
+    uint8_t *types;          /* (n_tokens) enum oa__token_type */
+    uint8_t *flags;          /* (n_tokens) */
+    oa__strtab plain;        /* texts of normal, user-defined and unused tokens */
+    oa__strtab other;        /* of the rest */
+    oa__finder control;      /* control and unknown tokens, backwards */
+    oa__finder control_fwd;  /* the same, forwards: for guards */
+    oa__finder user_raw;     /* user-defined tokens of the text as it is, backwards */
+    oa__finder user;         /* those of its normal form */
+    oa__finder control_norm; /* control tokens of its normal form: few files have any */
+    uint8_t *added;          /* (n_tokens) OA__ADDED_ flags; NULL = none has any */
+    int32_t byte_id[256];    /* token of a byte, -1 = none */
     int32_t bos_id, eos_id, eot_id, unk_id;
     int32_t prefix[OA__ENDS_MAX], suffix[OA__ENDS_MAX]; /* tokens at both ends */
     size_t n_prefix, n_suffix;
-    bool add_space_prefix;
+    bool add_space_prefix, strip_space; /* strip: of the front of a decoded text */
     uint64_t memory;
     char describe[48];
 
+    oa__normalizer *normalizer; /* NULL = texts stay as they are */
+    oa__pretoken *pretoken;     /* cuts into words; NULL = the model does all by itself */
+
     /* BPE */
-    oa__pretoken *pretoken;
+    bool byte_level; /* words are bytes; else characters */
+    bool ignore_merges, fuse_unk;
     oa__pairtab merges;
     int32_t *merged_id; /* (n_merges) by rank */
     oa__strtab words;   /* by spelled bytes: words that need no merging */
@@ -252,11 +211,15 @@ typedef struct oa__encoder {
     oa__lattice *lattice; /* UGM */
     size_t lattice_cap;
     oa__words words; /* BPE */
-    oa__founds found_user;
+    oa__founds found_user, found_norm;
+    oa__str normal; /* the normal form of a stretch */
+    bool special;   /* control tokens are recognised */
+    bool guarded;   /* the text had guards */
 } oa__encoder;
 
 int oa__bpe_init(oa__vocab *v, const oa__vocab_spec *spec, uint64_t key);
-int oa__bpe_encode(oa__encoder *e, const char *text, size_t len);
+/* One word. */
+int oa__bpe_word(oa__encoder *e, const char *word, size_t len);
 int oa__spm_init(oa__vocab *v, const oa__vocab_spec *spec);
 int oa__spm_encode(oa__encoder *e, const char *text, size_t len, bool prefix);
 /* How long the first word of an escaped text is, where v->cut_words allows to cut. */
@@ -276,14 +239,6 @@ int oa__bpe_char_to_byte(uint32_t cp);
 
 /* Append text with U+FFFD in place of what is no UTF-8. */
 int oa__text_clean(const char *text, size_t len, oa__str *out);
-
-/* Append text in normal form C to out; text is valid UTF-8. Linear but for runs of combining
- * marks, which are sorted. */
-int oa__nfc(const char *text, size_t len, oa__str *out);
-bool oa__nfc_is_trivial(const char *text, size_t len); /* certainly in that form already */
-/* Likewise normal form D. */
-int oa__nfd(const char *text, size_t len, oa__str *out);
-bool oa__nfd_is_trivial(const char *text, size_t len);
 
 #define OA__SPM_SPACE "\xE2\x96\x81"
 

@@ -103,7 +103,7 @@ static int add_to_word(oa__encoder *e, size_t *n, uint32_t cp)
 static int add_char(oa__encoder *e, size_t *n_word, uint32_t cp)
 {
     const oa__wordpiece *m = e->v->wordpiece;
-    if (oa__unicode_class(cp) == OA__CLASS_SPACE) return end_word(e, n_word);
+    if (oa__unicode_is_space(cp)) return end_word(e, n_word);
     if (!m->keep_accents && cp >= 0x300 && (oa__bert_class(cp) & OA__BERT_ACCENT)) return OA_OK;
     uint32_t lower[2] = {cp, 0};
     size_t n = m->keep_case ? 1 : oa__unicode_lower(cp, lower);
@@ -155,7 +155,7 @@ int oa__wordpiece_encode(oa__encoder *e, const char *text, size_t len)
         len = cleaned.len;
     }
     if (!e->v->wordpiece->keep_accents && len > 0 && !oa__nfd_is_trivial(text, len)) {
-        OA__TRY_GOTO(oa__nfd(text, len, &nfd));
+        OA__TRY_GOTO(oa__unicode_form(text, len, false, false, &nfd));
         text = nfd.data;
         len = nfd.len;
     }

@@ -99,8 +99,6 @@ static void test_text_bpe__patterns(void **state)
         oa__vocab_free(v[i]);
     s.spec.pattern = "qwen3-next";
     expect_bad(&s, OA_EUNSUPPORTED, "smollm");
-    s.spec.pattern = "default";
-    expect_bad(&s, OA_EUNSUPPORTED, "default");
     s.spec.pattern = NULL;
     expect_bad(&s, OA_EUNSUPPORTED, "pattern");
 }
