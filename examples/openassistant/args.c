@@ -34,6 +34,8 @@ static const option options[] = {
     {"file", 'f', TEXT, AT(file), CLI_RUN | CLI_TOKENIZE, "FILE",
      "read the text from a file; - is standard input"},
     {"load", 0, TEXT, AT(load), CLI_CHAT, "FILE", "go on with a chat that /save wrote"},
+    {"adapter", 0, TEXTS, AT(adapters), SPEAKS, "PATH[=SCALE]",
+     "LoRA adapter, a GGUF file or a PEFT folder; may be given several times"},
     {"system", 0, TEXT, AT(system), SPEAKS, "TEXT", "system text: how the assistant should be"},
     {"template", 0, TEXT, AT(template_name), SPEAKS, "NAME",
      "chat template in place of the model's: oasst oasst-v2 chatml llama-2 ..."},
@@ -143,9 +145,9 @@ static int store(cli_args *args, const cli_verb *verb, const option *o, const ch
     case TEXT:
         *(const char **)at = value;
         break;
-    case TEXTS: /* only --stop */
+    case TEXTS:
         if (!*value) return ui_usage(verb->name, "--%s: found an empty text", o->name);
-        args->stops[args->n_stops++] = value;
+        ((cli_texts *)at)->data[((cli_texts *)at)->n++] = value;
         break;
     case COUNT:
         if (!read_number(value, INT32_MAX, false, &n))
@@ -245,9 +247,10 @@ int args_parse(cli_args *args, const cli_verb *verb, int argc, char **argv)
     *args = (cli_args){0};
     size_t n = (size_t)argc + 1;
     args->words = calloc(n, sizeof(*args->words));
-    args->stops = calloc(n, sizeof(*args->stops));
+    args->stops.data = calloc(n, sizeof(*args->stops.data));
+    args->adapters.data = calloc(n, sizeof(*args->adapters.data));
     args->params = calloc(n, sizeof(*args->params));
-    if (!args->words || !args->stops || !args->params) {
+    if (!args->words || !args->stops.data || !args->adapters.data || !args->params) {
         ui_error("out of memory");
         return CLI_FAILED;
     }
@@ -276,7 +279,8 @@ void args_free(cli_args *args)
         free(args->params[i].key);
     free(args->params);
     free(args->words);
-    free(args->stops);
+    free(args->stops.data);
+    free(args->adapters.data);
     *args = (cli_args){0};
 }
 

@@ -11,6 +11,7 @@ typedef struct chat_state {
     oa_model *model;
     oa_chat *chat;
     line_reader *reader;
+    cli_adapters adapters;
     oa_session_opts session_opts;
     oa_chat_opts opts;
     char *template_text;

@@ -46,12 +46,17 @@ typedef struct cli_param {
     const char *text;
 } cli_param;
 
+/* An option given several times. */
+typedef struct cli_texts {
+    const char **data;
+    size_t n;
+} cli_texts;
+
 /* Everything that options can say; zero is "not given". Texts point into argv. */
 typedef struct cli_args {
     const char *model, *tokenizer, *file, *system, *template_name, *template_file, *cpu, *kv_type,
         *load, *type, *revision;
-    const char **stops;
-    size_t n_stops;
+    cli_texts stops, adapters;
     uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs, stride, n_windows;
     uint64_t memory_limit;
     bool json, jsonl, raw, cut, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
@@ -144,6 +149,19 @@ const char *load_size_text(uint64_t size, char buf[32]);
 const char *load_finish_text(uint32_t finish);
 /* Tokens per second of an answer. Its first token is picked from what the prompt computed. */
 double load_token_rate(uint32_t n_tokens, double seconds);
+
+/* --- adapters.c ------------------------------------------------------------------------------- */
+
+typedef struct cli_adapters {
+    oa_adapter **list; /* (n) */
+    float *scales;     /* (n) */
+    size_t n;
+} cli_adapters;
+
+/* Open what the options name, for sessions of the model; exit code. Close it in any case. */
+int adapters_open(cli_adapters *set, const cli_args *args, oa_model *model);
+void adapters_use(const cli_adapters *set, oa_session_opts *opts); /* while set is there */
+void adapters_close(cli_adapters *set);
 
 /* --- pull.c ----------------------------------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 typedef struct run_state {
     const cli_args *args;
     oa_model *model;
+    cli_adapters adapters;
     oa_session *session;
     oa_sampler *sampler;
     char *prompt, *template_text;
@@ -113,7 +114,9 @@ static int answer(run_state *r)
     opts.n_ctx = args->n_ctx;
     opts.progress_fn = ui_progress;
     int code = load_kv_type(args, &opts.kv_type);
+    if (code == CLI_OK) code = adapters_open(&r->adapters, args, r->model);
     if (code != CLI_OK) return code;
+    adapters_use(&r->adapters, &opts);
     int rc = oa_session_new(&r->session, r->model, &opts);
     if (rc == OA_OK) rc = oa_sampler_new(&r->sampler, NULL);
     if (rc == OA_OK) rc = args_apply_params(args, r->sampler);
@@ -125,8 +128,8 @@ static int answer(run_state *r)
     oa_generate_opts generate = OA_GENERATE_OPTS_INIT;
     generate.flags = args->ignore_end ? OA_GENERATE_IGNORE_END : 0;
     generate.max_tokens = args->max_tokens;
-    generate.stops = args->stops;
-    generate.n_stops = args->n_stops;
+    generate.stops = args->stops.data;
+    generate.n_stops = args->stops.n;
     r->result = (oa_generate_result)OA_GENERATE_RESULT_INIT;
     rc = oa_session_generate(r->session, r->sampler, &generate, args->json ? collect : ui_text, r,
                              &r->result);
@@ -171,6 +174,7 @@ int verb_run(cli_args *args)
 end:
     oa_sampler_free(r.sampler);
     oa_session_free(r.session);
+    adapters_close(&r.adapters);
     oa_model_free(r.model);
     free(r.ids);
     free(r.text);

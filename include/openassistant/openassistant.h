@@ -16,6 +16,7 @@
 #ifndef OPENASSISTANT_OPENASSISTANT_H
 #define OPENASSISTANT_OPENASSISTANT_H
 
+#include <openassistant/adapter.h>
 #include <openassistant/chat.h>
 #include <openassistant/convert.h>
 #include <openassistant/error.h>

@@ -15,6 +15,7 @@
 #ifndef OPENASSISTANT_SESSION_H
 #define OPENASSISTANT_SESSION_H
 
+#include <openassistant/adapter.h>
 #include <openassistant/model.h>
 #include <openassistant/sampler.h>
 
@@ -34,9 +35,13 @@ typedef struct oa_session_opts {
     uint32_t kv_type; /**< one of #oa_kv_type; default OA_KV_F16 */
     uint32_t n_batch; /**< most tokens read in one pass; 0 = the library chooses (default);
                            results do not depend on it */
-    oa_progress_fn progress_fn; /**< told how the reading of prompts goes, may cancel it;
-                                     default NULL */
-    void *progress_user;        /**< given to progress_fn; default NULL */
+    oa_progress_fn progress_fn;  /**< told how the reading of prompts goes, may cancel it;
+                                      default NULL */
+    void *progress_user;         /**< given to progress_fn; default NULL */
+    oa_adapter *const *adapters; /**< (n_adapters) of the model, added up in this order; the session
+                                      becomes one more owner of each; default NULL */
+    const float *adapter_scales; /**< (n_adapters) finite, 1 = as trained; NULL = all 1 (default) */
+    size_t n_adapters;           /**< how many, at most 16; default 0 */
 } oa_session_opts;
 
 /** Switches of oa_session_opts::flags. */
@@ -48,7 +53,7 @@ enum oa_session_flags {
 /** Default options. */
 #define OA_SESSION_OPTS_INIT                                                                       \
     {                                                                                              \
-        sizeof(oa_session_opts), 0, 0, 0, 0, NULL, NULL                                            \
+        sizeof(oa_session_opts), 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0                             \
     }
 
 /**

@@ -28,6 +28,10 @@
  * found and what was wanted. Untrusted bytes in it are made printable. */
 int oa__err(int code, const char *fmt, ...) OA__PRINTF(2, 3);
 
+/* The text of this thread's last error with a file's name in front, unless it stands there already;
+ * for codes that tell what is wrong with a file's content. Returns code. */
+int oa__err_in_file(int code, const char *path);
+
 /* The usual texts. */
 int oa__err_nomem(size_t size);                                    /* OA_ENOMEM */
 int oa__err_errno(int errnum, const char *what, const char *path); /* from errno: NOTFOUND, ACCES,

@@ -138,6 +138,15 @@ int oa__err_errno(int errnum, const char *what, const char *path)
     return oa__err(code, "%s: cannot %s: %s", path, what, text);
 }
 
+int oa__err_in_file(int code, const char *path)
+{
+    if (code != OA_EFORMAT && code != OA_EVERSION && code != OA_EUNSUPPORTED) return code;
+    if (strncmp(last_text, path, strlen(path)) == 0) return code;
+    char text[sizeof last_text];
+    memcpy(text, last_text, sizeof text);
+    return oa__err(code, "%s: %s", path, text);
+}
+
 const char *oa_error_last(void)
 {
     return last_text;

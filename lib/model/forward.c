@@ -114,6 +114,7 @@ void oa__products(oa__work *w, const oa__product *jobs, size_t n_jobs, const flo
                          .y_stride = jobs[i].y_stride,
                          .add = jobs[i].add};
     oa__mm_run(w->m->kern, w->m->pool, mm, n_jobs, x, x_stride, w->n, w->mm_scratch);
+    if (w->has_adapters && w->layer != NULL) oa__add_adapters(w, jobs, n_jobs, x, x_stride);
 }
 
 /* --- the pass ------------------------------------------------------------------------------- */
@@ -206,17 +207,20 @@ static int forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa__r
     }
     w->n = n_rows;
     w->n_wanted = 0;
+    w->has_adapters = false;
     w->kv_f32 = kv_type == OA_KV_F32;
     w->half_size = oa__page_half_size(m, kv_type);
     for (size_t i = 0; i < n_rows; i++) {
         OA__TRY(check_row(m, &rows[i]));
         w->rows[i] = rows[i];
         w->n_wanted += rows[i].logits != NULL;
+        w->has_adapters = w->has_adapters || rows[i].adapters != NULL;
     }
     if (w->n_wanted > w->n_logits_max) {
         return oa__err(OA_EINTERNAL, "%zu rows want logits, work for %zu", w->n_wanted,
                        w->n_logits_max);
     }
+    if (w->has_adapters) OA__TRY(oa__work_fit_adapters(w));
     OA__TRY(oa__work_poll(w));
     oa__each_row(w, begin_row);
     for (uint32_t i = 0; i < m->hp.n_layers && w->n > 0; i++)

@@ -75,6 +75,8 @@ typedef struct oa__hf_family {
 } oa__hf_family;
 
 const oa__hf_family *oa__hf_family_find(const char *model_type);
+/* The n-th family whose models are of an architecture, or NULL. */
+const oa__hf_family *oa__hf_family_of(const char *arch, size_t n);
 /* OA_EUNSUPPORTED with the name and the list of those that are known. */
 int oa__hf_family_unknown(const char *model_type);
 
@@ -124,6 +126,13 @@ int oa__hf_keys(oa__hf *h);      /* hf_keys.c: the model's keys, sizes in h */
 int oa__hf_rope(oa__hf *h);      /* hf_rope.c: rope keys and tensors */
 int oa__hf_tensors(oa__hf *h);   /* hf_tensors.c */
 int oa__hf_tokenizer(oa__hf *h); /* hf_tokenizer.c */
+
+enum { OA__HF_NAME_SIZE = 256 };
+/* A name of the table with a suffix: % becomes the layer, # the expert or head (hf_tensors.c). */
+void oa__hf_expand(char out[OA__HF_NAME_SIZE], const char *pattern, uint32_t layer, uint32_t i,
+                   const char *suffix);
+/* The parts of a tensor in the order that a recipe for one tensor wants; how many. */
+size_t oa__hf_parts(const oa__hf *h, uint32_t recipe, const oa__st_tensor *t, oa__part parts[3]);
 
 /* A folder with a config.json. */
 int oa__hf_open(oa__gguf **out, oa__mem *mem, const char *folder, bool no_mmap);

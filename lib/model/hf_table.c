@@ -244,6 +244,14 @@ const oa__hf_family *oa__hf_family_find(const char *model_type)
     return NULL;
 }
 
+const oa__hf_family *oa__hf_family_of(const char *arch, size_t n)
+{
+    for (size_t i = 0; i < OA__ARRAY_LEN(families); i++) {
+        if (strcmp(families[i].arch, arch) == 0 && n-- == 0) return &families[i];
+    }
+    return NULL;
+}
+
 int oa__hf_family_unknown(const char *model_type)
 {
     char known[400] = "";

@@ -5,10 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_SIZE = 256 };
+enum { NAME_SIZE = OA__HF_NAME_SIZE };
 
-/* % becomes the layer, # the expert or head. */
-static void expand(char out[NAME_SIZE], const char *pattern, uint32_t layer, uint32_t i,
+void oa__hf_expand(char out[NAME_SIZE], const char *pattern, uint32_t layer, uint32_t i,
                    const char *suffix)
 {
     size_t n = 0;
@@ -42,46 +41,51 @@ static uint32_t type_of(const oa__st_tensor *t, const char *name, uint32_t n_dim
     return small || !t->known ? OA__F32 : t->type;
 }
 
+size_t oa__hf_parts(const oa__hf *h, uint32_t recipe, const oa__st_tensor *t, oa__part parts[3])
+{
+    const uint64_t n_q = h->n_heads / h->n_heads_kv;
+    const uint64_t begin[] = {0, n_q, n_q + 1, n_q + 2};
+    parts[0] = (oa__part){.from = t};
+    switch (recipe) {
+    case OA__HF_ROPE_Q:
+    case OA__HF_ROPE_K:
+        parts[0].n_a = recipe == OA__HF_ROPE_Q ? h->n_heads : h->n_heads_kv;
+        parts[0].n_b = 2;
+        parts[0].swap = true;
+        return 1;
+    case OA__HF_TRANSPOSE:
+        parts[0].transpose = t->n_dims == 2; /* not of a bias */
+        return 1;
+    case OA__HF_QKV:
+        for (size_t i = 0; i < 3; i++) {
+            parts[i] = (oa__part){.from = t,
+                                  .n_a = h->n_heads_kv,
+                                  .n_b = n_q + 2,
+                                  .b_begin = begin[i],
+                                  .b_end = begin[i + 1]};
+        }
+        return 3;
+    default:
+        return 1;
+    }
+}
+
 /* One tensor made of one. */
 static int add_one(oa__hf *h, const oa__hf_tensor *row, const oa__st_tensor *t, const char *name)
 {
-    oa__part parts[3] = {{.from = t}};
+    oa__part parts[3];
     uint64_t dims[4] = {1, 1, 1, 1};
     uint32_t n_dims = t->n_dims;
-    size_t n_parts = 1;
     if (n_dims < 1 || n_dims > 4) {
         return oa__err(OA_EFORMAT, "tensor %s: %u dimensions, want 1 to 4", t->name, n_dims);
     }
     for (uint32_t i = 0; i < n_dims; i++)
         dims[i] = t->dims[n_dims - 1 - i];
     if (n_dims == 2 && dims[1] == 1) n_dims = 1;
-    switch (row->recipe) {
-    case OA__HF_ROPE_Q:
-    case OA__HF_ROPE_K:
-        parts[0].n_a = row->recipe == OA__HF_ROPE_Q ? h->n_heads : h->n_heads_kv;
-        parts[0].n_b = 2;
-        parts[0].swap = true;
-        break;
-    case OA__HF_TRANSPOSE:
-        if (t->n_dims != 2) break; /* a bias */
-        parts[0].transpose = true;
+    const size_t n_parts = oa__hf_parts(h, row->recipe, t, parts);
+    if (parts[0].transpose) {
         dims[0] = t->dims[0];
         dims[1] = t->dims[1];
-        break;
-    case OA__HF_QKV: {
-        const uint64_t n_q = h->n_heads / h->n_heads_kv;
-        const uint64_t begin[] = {0, n_q, n_q + 1, n_q + 2};
-        for (n_parts = 0; n_parts < 3; n_parts++) {
-            parts[n_parts] = (oa__part){.from = t,
-                                        .n_a = h->n_heads_kv,
-                                        .n_b = n_q + 2,
-                                        .b_begin = begin[n_parts],
-                                        .b_end = begin[n_parts + 1]};
-        }
-        break;
-    }
-    default:
-        break;
     }
     const float plus = row->recipe == OA__HF_PLUS_ONE ? 1 : 0;
     const uint32_t type = plus != 0 ? OA__F32 : type_of(t, name, n_dims);
@@ -100,7 +104,7 @@ static int add_stack(oa__hf *h, const oa__hf_tensor *row, uint32_t layer, uint32
     oa__part *parts = oa__alloc_array(h->mem, n, sizeof *parts);
     if (parts == NULL) return OA_ENOMEM;
     for (uint32_t i = 0; i < n; i++) {
-        expand(from, row->from, layer, i, suffix);
+        oa__hf_expand(from, row->from, layer, i, suffix);
         const oa__st_tensor *t = find(h, from);
         if (t == NULL && i == 0 && (row->flags & OA__HF_OPTIONAL)) goto fail;
         if (t == NULL) {
@@ -144,12 +148,12 @@ static int add_row(oa__hf *h, const oa__hf_tensor *row, uint32_t layer)
     char from[NAME_SIZE], to[NAME_SIZE];
     const uint32_t n_stack = stack_size(h, row->recipe);
     for (size_t i = 0; i < OA__ARRAY_LEN(suffixes); i++) {
-        expand(to, row->to, layer, 0, suffixes[i]);
+        oa__hf_expand(to, row->to, layer, 0, suffixes[i]);
         if (n_stack > 0) {
             if (i == 0) OA__TRY(add_stack(h, row, layer, n_stack, suffixes[i], to));
             continue;
         }
-        expand(from, row->from, layer, 0, suffixes[i]);
+        oa__hf_expand(from, row->from, layer, 0, suffixes[i]);
         const oa__st_tensor *t = find(h, from);
         const bool output = strcmp(row->to, "output") == 0;
         if (output && h->tied && i == 0) continue; /* the embedding counts, whatever it holds */

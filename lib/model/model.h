@@ -8,6 +8,7 @@
 #ifndef OA_MODEL_MODEL_H
 #define OA_MODEL_MODEL_H
 
+#include <openassistant/adapter.h>
 #include <openassistant/model.h>
 
 #include "base/base.h"
@@ -47,6 +48,20 @@ size_t oa__model_page_size(const oa_model *m, uint32_t kv_type);
 void oa__model_page_copy(const oa_model *m, uint32_t kv_type, void *dst, const void *src,
                          uint32_t n_positions);
 
+/* --- adapters (adapter.c) ------------------------------------------------------------------- */
+
+enum { OA__ADAPTERS_MAX = 16 };
+
+/* What a session adds to the model. Immutable, counted. */
+typedef struct oa__adapters oa__adapters;
+/* NULL when n is 0. Refuses adapters of another model and scales that are not finite. */
+int oa__adapters_new(oa__adapters **out, const oa_model *m, oa_adapter *const *adapters,
+                     const float *scales, size_t n);
+oa__adapters *oa__adapters_ref(oa__adapters *set); /* NULL is fine */
+void oa__adapters_free(oa__adapters *set);
+/* Tells sets apart by their content; 0 of NULL. */
+uint64_t oa__adapters_hash(const oa__adapters *set);
+
 /* --- forward pass --------------------------------------------------------------------------- */
 
 /* One token to compute. Rows of one sequence are neighbours, in ascending position; a row sees
@@ -56,7 +71,8 @@ typedef struct oa__row {
     uint32_t pos;       /* position in its sequence */
     void *const *pages; /* the sequence's pages: position p is in pages[p / 32], slot p % 32 */
     float *logits;      /* (n_vocab) receives the logits after this token; NULL = not wanted */
-    bool rope_long;     /* the sequence may outgrow oa__model_n_ctx_short(): set in all its rows */
+    const oa__adapters *adapters; /* of the sequence: the same in all its rows; may be NULL */
+    bool rope_long; /* the sequence may outgrow oa__model_n_ctx_short(): set in all its rows */
 } oa__row;
 
 /* Rows of a pass when nothing else decides: what estimates count with. */

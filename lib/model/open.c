@@ -60,11 +60,7 @@ static int name_file(int rc, const oa_model *m)
     const char *path = m->path;
     if (path == NULL) return rc;
     if (rc == OA_ENOTFOUND && m->gguf != NULL) rc = OA_EFORMAT;
-    if (rc != OA_EFORMAT && rc != OA_EVERSION && rc != OA_EUNSUPPORTED) return rc;
-    char text[512];
-    snprintf(text, sizeof text, "%s", oa_error_last());
-    if (strncmp(text, path, strlen(path)) == 0) return rc;
-    return oa__err(rc, "%s: %s", path, text);
+    return oa__err_in_file(rc, path);
 }
 
 static int copy_text(oa_model *m, const char *key, char **out)

@@ -190,6 +190,7 @@ fail:
 void oa__work_free(oa__work *w)
 {
     if (w == NULL) return;
+    oa__free(w->mem, w->low);
     oa__free(w->mem, w->block);
     oa__free(w->mem, w);
 }

@@ -67,9 +67,11 @@ struct oa__work {
     size_t attn_size;
     float *logits; /* (min(n_logits, OA__WORK_LOGITS), n_vocab) */
     void *mm_scratch;
+    float *low; /* (n_rows, low_width) between the two products of an adapter; grows as needed */
+    size_t low_width;
     /* of the pass */
     size_t n, n_wanted;
-    bool kv_f32;
+    bool kv_f32, has_adapters;
     size_t half_size; /* bytes of the keys of one head in a page; the values follow */
     int (*check)(void *arg);
     void *check_arg;
@@ -116,6 +118,11 @@ size_t oa__experts_capacity(const oa_model *m, size_t n_rows);
 
 /* Bytes of the keys (or values) of one head in a page. */
 size_t oa__page_half_size(const oa_model *m, uint32_t kv_type);
+
+/* Room for the adapters of the rows of a pass, and what they add to products (adapter.c). */
+int oa__work_fit_adapters(oa__work *w);
+void oa__add_adapters(oa__work *w, const oa__product *jobs, size_t n_jobs, const float *x,
+                      size_t x_stride);
 
 /* q_heads and the pages to h (attention.c). */
 void oa__attention(oa__work *w);

@@ -207,6 +207,7 @@ static size_t gather(oa__job *jobs, size_t n_jobs, oa__row *rows, size_t n_max, 
             row->id = s->ids[pos];
             row->pos = (uint32_t)pos;
             row->pages = s->pages;
+            row->adapters = s->adapters;
             row->rope_long = s->rope_long;
             row->logits = NULL;
             if (pos + 1 == job->total) {

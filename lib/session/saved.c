@@ -4,7 +4,7 @@
  *
  *   offset  size
  *        0     8  magic "OASESS\x1a\n"
- *        8     4  version, 1
+ *        8     4  version, 2
  *       12     4  kv_type
  *       16     8  fingerprint of the model
  *       24     8  n: tokens
@@ -13,8 +13,9 @@
  *       48     4  n_vocab
  *       52     4  has_logits: 1 when logits follow
  *       56     4  rope_long: 1 when the context was longer than oa__model_n_ctx_short()
- *       60     4  CRC-32C of the 60 bytes before
- *       64        ids (n) int32
+ *       60     8  hash of the adapters and their scales, 0 without
+ *       68     4  CRC-32C of the 68 bytes before
+ *       72        ids (n) int32
  *                 pages (ceil(n_done / 32)) of page_size bytes; what is past n_done is zero
  *                 logits (n_vocab) float, when has_logits
  *              4  CRC-32C of everything after the header
@@ -30,11 +31,11 @@
 
 #define MAGIC "OASESS\x1a\n"
 
-enum { VERSION = 1, HEADER_SIZE = 64, SUM_SIZE = 4 };
+enum { VERSION = 2, HEADER_SIZE = 72, SUM_SIZE = 4 };
 
 typedef struct header {
     uint32_t kv_type, n_vocab, has_logits, rope_long;
-    uint64_t fingerprint, n, n_done, page_size;
+    uint64_t fingerprint, n, n_done, page_size, adapters;
 } header;
 
 static void put32(uint8_t *p, uint32_t v)
@@ -105,7 +106,8 @@ static int put_all(saver *sv, const oa_session *s)
     put32(head + 48, (uint32_t)n_vocab);
     put32(head + 52, has_logits);
     put32(head + 56, s->rope_long);
-    put32(head + 60, oa__crc32c(0, head, 60));
+    put64(head + 60, oa__adapters_hash(s->adapters));
+    put32(head + 68, oa__crc32c(0, head, 68));
     OA__TRY(put(sv, head, sizeof head));
 
     sv->crc = 0;
@@ -159,7 +161,7 @@ static int read_header(header *h, const oa__map *map)
         return oa__err(OA_EVERSION, "saved session of version %lu, want %d",
                        (unsigned long)get32(p + 8), VERSION);
     }
-    if (get32(p + 60) != oa__crc32c(0, p, 60)) {
+    if (get32(p + 68) != oa__crc32c(0, p, 68)) {
         return oa__err(OA_EFORMAT, "saved session: damaged header, its checksum differs");
     }
     h->kv_type = get32(p + 12);
@@ -170,6 +172,7 @@ static int read_header(header *h, const oa__map *map)
     h->n_vocab = get32(p + 48);
     h->has_logits = get32(p + 52);
     h->rope_long = get32(p + 56);
+    h->adapters = get64(p + 60);
     if (h->kv_type >= OA__N_KV_TYPES || h->has_logits > 1 || h->rope_long > 1 || h->n_done > h->n ||
         h->n > OA__N_CTX_LIMIT || (h->has_logits && h->n_done != h->n) ||
         (h->has_logits && h->n == 0)) {
@@ -201,6 +204,10 @@ static int check_header(const header *h, const oa__map *map, const oa_session *s
         return oa__err(
             OA_EUNSUPPORTED, "saved session is of a context of %s than %lu tokens, this one is not",
             h->rope_long ? "more" : "no more", (unsigned long)oa__model_n_ctx_short(model));
+    }
+    if (h->adapters != oa__adapters_hash(s->adapters)) {
+        return oa__err(OA_EUNSUPPORTED, "saved session was made with%s adapters",
+                       h->adapters == 0 ? "out" : s->adapters ? " other" : "");
     }
     if (h->n > n_ctx) {
         return oa__err(OA_EFULL, "saved session has %llu tokens, the context holds %lu",

@@ -61,7 +61,8 @@ int oa__session_reserve(oa_session *s, size_t n)
 
 uint64_t oa__session_kind(const oa_session *s)
 {
-    return s->kv_type | (s->rope_long ? OA__KIND_ROPE_LONG : 0);
+    return s->kv_type | (s->rope_long ? OA__KIND_ROPE_LONG : 0) |
+           OA__KIND_ADAPTERS(oa__adapters_hash(s->adapters));
 }
 
 void oa__session_trim_pages(oa_session *s, size_t n)
@@ -111,8 +112,14 @@ int oa_session_new(oa_session **out, oa_model *model, const oa_session_opts *opt
     oa__shared *shared;
     OA__TRY(oa__shared_get(&shared, model));
     oa__mem *mem = oa__model_mem(model);
+    oa__adapters *adapters;
+    OA__TRY(oa__adapters_new(&adapters, model, o.adapters, o.adapter_scales, o.n_adapters));
     oa_session *s = oa__shared_alloc(shared, 1, sizeof *s);
-    if (!s) return OA_ENOMEM;
+    if (!s) {
+        oa__adapters_free(adapters);
+        return OA_ENOMEM;
+    }
+    s->adapters = adapters;
     s->model = oa_model_ref(model);
     s->mem = mem;
     s->shared = shared;
@@ -134,6 +141,7 @@ void oa_session_free(oa_session *session)
     if (!s) return;
     oa__session_cut(s, 0);
     oa__session_trim_pages(s, 0);
+    oa__adapters_free(s->adapters);
     oa__free(s->mem, s->pages);
     oa__free(s->mem, s->ids);
     oa__free(s->mem, s->logits);
@@ -155,6 +163,7 @@ int oa_session_fork(oa_session **out, const oa_session *session)
     int rc = OA_OK;
     *s = *from;
     oa_model_ref(s->model);
+    oa__adapters_ref(s->adapters);
     s->ids = NULL;
     s->pages = NULL;
     s->logits = NULL;

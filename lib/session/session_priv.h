@@ -48,6 +48,7 @@ bool oa__page_is_shared(const void *page);
  * it bits that the tree only compares. */
 #define OA__KIND_TYPE(kind) ((kind)&0xff)
 #define OA__KIND_ROPE_LONG ((uint64_t)1 << 8)
+#define OA__KIND_ADAPTERS(hash) ((hash) << 16)
 
 int oa__cache_new(oa__cache **out, oa__mem *mem, const size_t page_size[OA__N_KV_TYPES],
                   uint64_t idle_max);
@@ -111,7 +112,8 @@ struct oa_session {
     oa__shared *shared;
     oa__mem *mem;
     uint32_t flags, n_ctx, kv_type, n_batch;
-    bool rope_long; /* of n_ctx; see oa__model_n_ctx_short() */
+    oa__adapters *adapters; /* owned reference; NULL = none */
+    bool rope_long;         /* of n_ctx; see oa__model_n_ctx_short() */
     oa_progress_fn progress_fn;
     void *progress_user;
 

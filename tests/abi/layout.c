@@ -208,6 +208,14 @@ AT(oa_perplexity_result, n_ctx, 60);
 AT(oa_perplexity_result, stride, 64);
 AT(oa_perplexity_result, reserved, 68);
 
+/* adapter.h */
+SIZE(oa_adapter_info, 32);
+AT(oa_adapter_info, size, 0);
+AT(oa_adapter_info, n_matrices, 8);
+AT(oa_adapter_info, rank, 12);
+AT(oa_adapter_info, n_params, 16);
+AT(oa_adapter_info, memory, 24);
+
 /* session.h */
 VALUE(OA_SESSION_NO_SHARING, 1);
 VALUE(OA_FINISH_NONE, 0);
@@ -219,7 +227,7 @@ VALUE(OA_FINISH_FULL, 5);
 VALUE(OA_GENERATE_IGNORE_END, 1);
 VALUE(OA_GENERATE_SPECIAL, 2);
 
-SIZE(oa_session_opts, 40);
+SIZE(oa_session_opts, 64);
 AT(oa_session_opts, size, 0);
 AT(oa_session_opts, flags, 8);
 AT(oa_session_opts, n_ctx, 12);
@@ -227,6 +235,9 @@ AT(oa_session_opts, kv_type, 16);
 AT(oa_session_opts, n_batch, 20);
 AT(oa_session_opts, progress_fn, 24);
 AT(oa_session_opts, progress_user, 32);
+AT(oa_session_opts, adapters, 40);
+AT(oa_session_opts, adapter_scales, 48);
+AT(oa_session_opts, n_adapters, 56);
 
 SIZE(oa_step, 40);
 AT(oa_step, session, 0);

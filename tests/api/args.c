@@ -276,6 +276,21 @@ static void test_api_args__sampler(void **state)
     assert_inval(oa_sampler_reset(NULL));
 }
 
+static void test_api_args__adapter(void **state)
+{
+    (void)state;
+    oa_adapter *a = JUNK;
+    oa_adapter_info i = OA_ADAPTER_INFO_INIT;
+    assert_inval(oa_adapter_open(NULL, model, "x"));
+    assert_inval(oa_adapter_open(&a, NULL, "x"));
+    assert_null(a);
+    assert_inval(oa_adapter_open(&a, model, NULL));
+    assert_inval(oa_adapter_open(&a, model, ""));
+    assert_inval(oa_adapter_open(&a, vocab_only, "x"));
+    assert_inval(oa_adapter_get_info(NULL, &i));
+    oa_adapter_free(NULL);
+}
+
 static void test_api_args__session(void **state)
 {
     (void)state;
@@ -598,6 +613,7 @@ int main(void)
         cmocka_unit_test(test_api_args__model),
         cmocka_unit_test(test_api_args__text),
         cmocka_unit_test(test_api_args__sampler),
+        cmocka_unit_test(test_api_args__adapter),
         cmocka_unit_test(test_api_args__session),
         cmocka_unit_test(test_api_args__convert),
         cmocka_unit_test(test_api_args__eval),

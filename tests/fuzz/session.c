@@ -47,12 +47,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     open_tiny("session");
     run(data, size, true);
-    if (size < 68) return 0;
+    if (size < 76) return 0;
     uint8_t *sealed = malloc(size);
     need(sealed != NULL);
     memcpy(sealed, data, size);
-    put32(sealed + 60, oa__crc32c(0, sealed, 60));
-    put32(sealed + size - 4, oa__crc32c(0, sealed + 64, size - 68));
+    put32(sealed + 68, oa__crc32c(0, sealed, 68));
+    put32(sealed + size - 4, oa__crc32c(0, sealed + 72, size - 76));
     run(sealed, size, false);
     free(sealed);
     return 0;

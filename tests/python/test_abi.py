@@ -80,7 +80,9 @@ class Abi(unittest.TestCase):
     def test_headers_are_read(self):
         self.assertGreaterEqual(len(HEADERS.functions), 61)
         self.assertGreaterEqual(len(HEADERS.structs), 13)
-        self.assertEqual(HEADERS.opaque, {"oa_model", "oa_session", "oa_sampler", "oa_chat"})
+        self.assertEqual(
+            HEADERS.opaque, {"oa_model", "oa_adapter", "oa_session", "oa_sampler", "oa_chat"}
+        )
 
     def test_structs(self):
         declared = {s.__name__: s for s in _abi.STRUCTS}

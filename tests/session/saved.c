@@ -35,8 +35,8 @@ static void put32(unsigned char *p, uint32_t v)
 /* Make both sums right again. */
 static void seal(unsigned char *data, size_t size)
 {
-    put32(data + 60, oa__crc32c(0, data, 60));
-    put32(data + size - 4, oa__crc32c(0, data + 64, size - 68));
+    put32(data + 68, oa__crc32c(0, data, 68));
+    put32(data + size - 4, oa__crc32c(0, data + 72, size - 76));
 }
 
 static void test_session_saved__goes_on_with_the_same_bits(void **state)
@@ -148,7 +148,7 @@ static void test_session_saved__hostile_headers(void **state)
         bool is64;
         int want;
     } tries[] = {
-        {8, 2, 0, false, OA_EVERSION},      /* version */
+        {8, 3, 0, false, OA_EVERSION},      /* version */
         {12, 7, 0, false, OA_EFORMAT},      /* kv_type */
         {12, 1, 0, false, OA_EUNSUPPORTED}, /* the other type: page size differs */
         {16, 1, 1, true, OA_EUNSUPPORTED},  /* fingerprint */
@@ -164,8 +164,9 @@ static void test_session_saved__hostile_headers(void **state)
         {52, 0, 0, false, OA_EFORMAT},      /* file too long then */
         {56, 1, 0, false, OA_EUNSUPPORTED}, /* of a longer context */
         {56, 2, 0, false, OA_EFORMAT},
-        {64, 0xffffffff, 0, false, OA_EFORMAT}, /* an id */
-        {64, 0x7fffffff, 0, false, OA_EFORMAT},
+        {60, 1, 0, true, OA_EUNSUPPORTED},      /* adapters */
+        {72, 0xffffffff, 0, false, OA_EFORMAT}, /* an id */
+        {72, 0x7fffffff, 0, false, OA_EFORMAT},
     };
     int32_t ids[40];
     size_t size;
@@ -208,7 +209,7 @@ static void test_session_saved__forged_pages_stay_alone(void **state)
     assert_ok(oa_session_save(s, path));
     oa_session_free(s);
     unsigned char *data = read_file(&size);
-    for (size_t i = 64 + 64 * 4; i < size - 4; i++)
+    for (size_t i = 72 + 64 * 4; i < size - 4; i++)
         data[i] = 0xff; /* NaN everywhere */
     seal(data, size);
     write_file(data, size);

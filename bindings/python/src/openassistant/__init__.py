@@ -13,6 +13,7 @@ headers say holds here, too.
 
 from . import errors
 from ._lib import lib as _library
+from .adapter import Adapter, AdapterInfo
 from .chat import Chat
 from .convert import ConvertResult, convert, convert_types, quantize
 from .errors import *  # noqa: F403
@@ -33,6 +34,8 @@ def build_info() -> str:
 
 
 __all__ = [
+    "Adapter",
+    "AdapterInfo",
     "Answer",
     "Chat",
     "ConvertResult",

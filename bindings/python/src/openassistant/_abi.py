@@ -301,6 +301,19 @@ class oa_session_opts(Structure):
         ("n_batch", c_uint32),
         ("progress_fn", oa_progress_fn),
         ("progress_user", c_void_p),
+        ("adapters", POINTER(c_void_p)),
+        ("adapter_scales", POINTER(c_float)),
+        ("n_adapters", c_size_t),
+    ]
+
+
+class oa_adapter_info(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("n_matrices", c_uint32),
+        ("rank", c_uint32),
+        ("n_params", c_uint64),
+        ("memory", c_uint64),
     ]
 
 
@@ -369,6 +382,7 @@ STRUCTS: List[Type[Structure]] = [
     oa_sampler_opts,
     oa_param,
     oa_session_opts,
+    oa_adapter_info,
     oa_step,
     oa_generate_opts,
     oa_generate_result,
@@ -460,6 +474,10 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "oa_sampler_pick": (c_int, [_handle, POINTER(c_float), c_size_t, _ids]),
     "oa_sampler_accept": (c_int, [_handle, c_int32]),
     "oa_sampler_reset": (c_int, [_handle]),
+    # adapter.h
+    "oa_adapter_open": (c_int, [_handle_out, _handle, c_char_p]),
+    "oa_adapter_free": (None, [_handle]),
+    "oa_adapter_get_info": (c_int, [_handle, POINTER(oa_adapter_info)]),
     # session.h
     "oa_session_new": (c_int, [_handle_out, _handle, POINTER(oa_session_opts)]),
     "oa_session_free": (None, [_handle]),

@@ -5,6 +5,7 @@ import ctypes
 from typing import Any, Callable, List, Optional, Tuple
 
 from . import _abi
+from .adapter import Adapters
 from ._lib import (
     SIZE,
     U32,
@@ -59,13 +60,14 @@ class Chat(Handle):
         n_batch: int = 0,
         sharing: bool = True,
         progress: Optional[Progress] = None,
+        adapters: Adapters = (),
         _path: Optional[Path] = None,
         **params: Value,
     ) -> None:
         super().__init__()
         self.model = model
         self._progress = progress_fn(progress)
-        session = session_opts(n_ctx, kv_type, n_batch, sharing, self._progress)
+        session = session_opts(n_ctx, kv_type, n_batch, sharing, self._progress, adapters)
         opts = init(_abi.oa_chat_opts)
         flags = _abi.ENUMS["oa_chat_flags"]
         if drop_oldest:

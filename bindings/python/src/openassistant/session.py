@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator, List, Optional, Sequence, Union
 
 from . import _abi
+from .adapter import Adapters, set_adapters
 from ._lib import (
     SIZE,
     U32,
@@ -35,7 +36,7 @@ _GENERATE = _abi.ENUMS["oa_generate_flags"]
 
 
 def session_opts(
-    n_ctx: int, kv_type: str, n_batch: int, sharing: bool, progress: Any
+    n_ctx: int, kv_type: str, n_batch: int, sharing: bool, progress: Any, adapters: Adapters
 ) -> Any:
     opts = init(_abi.oa_session_opts)
     opts.flags = 0 if sharing else _abi.ENUMS["oa_session_flags"]["OA_SESSION_NO_SHARING"]
@@ -43,6 +44,7 @@ def session_opts(
     opts.kv_type = kv_number(kv_type)
     opts.n_batch = number(n_batch, U32, "n_batch")
     opts.progress_fn = progress
+    set_adapters(opts, adapters)
     return opts
 
 
@@ -74,6 +76,7 @@ class Session(Handle):
     ``n_ctx`` is the most tokens it can hold (0: what the model was trained for), ``kv_type`` "f16"
     or "f32", ``n_batch`` how many tokens are read in one pass (0: the library chooses).
     ``progress`` receives (what, done, total) while prompts are read, and cancels by returning True.
+    ``adapters`` lists `Adapter` objects of the model, or pairs of one and a scale.
     A session belongs to one thread at a time: a second user gets `BusyError`.
     """
 
@@ -88,9 +91,10 @@ class Session(Handle):
         n_batch: int = 0,
         sharing: bool = True,
         progress: Optional[Progress] = None,
+        adapters: Adapters = (),
     ) -> None:
         self._prepare(model, progress)
-        opts = session_opts(n_ctx, kv_type, n_batch, sharing, self._progress)
+        opts = session_opts(n_ctx, kv_type, n_batch, sharing, self._progress, adapters)
         with model.using() as ptr:
             self._ptr = new_handle(self._free, lib.oa_session_new, ptr, ctypes.byref(opts))
 
@@ -109,11 +113,12 @@ class Session(Handle):
         n_batch: int = 0,
         sharing: bool = True,
         progress: Optional[Progress] = None,
+        adapters: Adapters = (),
     ) -> "Session":
         """A session from a file that `save` wrote, with the same model."""
         self = cls.__new__(cls)
         self._prepare(model, progress)
-        opts = session_opts(n_ctx, "f16", n_batch, sharing, self._progress)
+        opts = session_opts(n_ctx, "f16", n_batch, sharing, self._progress, adapters)
         with model.using() as ptr:
             self._ptr = new_handle(
                 self._free, lib.oa_session_open_saved, ptr, path_text(path), ctypes.byref(opts)

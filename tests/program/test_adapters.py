@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""openassistant run and chat with adapters."""
+import json
+import os
+import struct
+import sys
+
+from harness import Home, check, check_error, main, need_tiny, run
+
+
+def pack(text):
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def peft_folder(home, name, n_in, n_out, value, rank=2):
+    """A PEFT folder with one pair, for the first layer's output projection."""
+    folder = os.path.join(home.path, name)
+    os.mkdir(folder)
+    prefix = "base_model.model.model.layers.0.self_attn.o_proj.lora_"
+    a, b = 4 * rank * n_in, 4 * rank * n_out
+    header = json.dumps({
+        prefix + "A.weight": {"dtype": "F32", "shape": [rank, n_in], "data_offsets": [0, a]},
+        prefix + "B.weight": {"dtype": "F32", "shape": [n_out, rank], "data_offsets": [a, a + b]},
+    }).encode()
+    header += b" " * (-len(header) % 8)
+    numbers = [value * ((i * 37 % 17) - 8) / 8 for i in range((a + b) // 4)]
+    with open(os.path.join(folder, "adapter_model.safetensors"), "wb") as f:
+        f.write(struct.pack("<Q", len(header)) + header + struct.pack(f"<{len(numbers)}f", *numbers))
+    with open(os.path.join(folder, "adapter_config.json"), "w") as f:
+        json.dump({"peft_type": "LORA", "r": rank, "lora_alpha": 4, "bias": "none"}, f)
+    return folder
+
+
+def answer(home, *args):
+    r = run("run", "-m", need_tiny(), "--raw", "--json", "--temperature", "0", "-n", "12", *args,
+            "Hello there", home=home)
+    check(r.code == 0, r.err)
+    return r.json()["tokens"]
+
+
+def test_adapters_change_the_answer():
+    with Home() as home:
+        info = run("info", "--json", need_tiny(), home=home).json()
+        d, d_q = info["d_model"], info["n_heads"] * info["d_head"]
+        folder = peft_folder(home, "change", d_q, d, 3.0)
+        plain = answer(home)
+        changed = answer(home, "--adapter", folder)
+        check(changed != plain, plain)
+        check(answer(home, "--adapter", folder + "=0") == plain)
+        check(answer(home, "--adapter", folder + "=1") == changed)
+        check(answer(home, "--adapter", folder + "=2", "--adapter", folder + "=-2") != changed)
+        script = "Hello\n"
+        a = run("chat", "-m", need_tiny(), "--template", "plain", "--adapter", folder, "-n", "5",
+                stdin=script, home=home)
+        check(a.code == 0, a.err)
+
+
+def test_what_is_refused():
+    with Home() as home:
+        tiny = need_tiny()
+        r = run("run", "-m", tiny, "--raw", "--adapter", "/nowhere", "x", home=home)
+        check_error(r, 1)
+        check("/nowhere" in r.err, r.err)
+        check_error(run("run", "-m", tiny, "--raw", "--adapter", "", "x", home=home), 2)
+        wrong = peft_folder(home, "wrong", 7, 9, 1.0)
+        r = run("run", "-m", tiny, "--raw", "--adapter", wrong, "x", home=home)
+        check_error(r, 1)
+        check("no pair" in r.err, r.err)
+        with open(os.path.join(wrong, "adapter_config.json"), "w") as f:
+            json.dump({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "use_dora": True}, f)
+        r = run("run", "-m", tiny, "--raw", "--adapter", wrong, "x", home=home)
+        check_error(r, 1)
+        check("use_dora" in r.err, r.err)
+
+
+if __name__ == "__main__":
+    main(sys.modules[__name__])
