@@ -54,3 +54,8 @@ int oa__experts_check(const oa__hparams *hp, const oa__arch *arch)
     }
     return OA_OK;
 }
+
+size_t oa__experts_size(const oa__hparams *hp)
+{
+    return OA__N_EXPERT_MATS * (size_t)hp->experts.n * sizeof(oa__weight);
+}

@@ -66,6 +66,8 @@ size_t oa__hparams_dim(const oa__hparams *hp, uint32_t dim);
 /* Mixtures of experts, likewise in two steps (experts_keys.c). */
 int oa__experts_read(oa__keys *k, const oa__arch *arch, oa__hparams *hp);
 int oa__experts_check(const oa__hparams *hp, const oa__arch *arch);
+/* Bytes of oa__layer::experts: there may be thousands. */
+size_t oa__experts_size(const oa__hparams *hp);
 
 /* --- the model ------------------------------------------------------------------------------ */
 

@@ -71,18 +71,27 @@ static int measure_int8(const oa_model *m, oa__progress *progress, double *gops)
     return OA_OK;
 }
 
-/* Count the weights that one token meets: all matrices, once. */
+static int count_matrices(const oa__weight *mats, size_t n, oa_peaks *peaks)
+{
+    for (size_t k = 0; k < n; k++) {
+        size_t row_size;
+        if (!mats[k].data) continue;
+        OA__TRY(oa__type_row_size(mats[k].type, mats[k].n_cols, &row_size));
+        peaks->token_bytes += (uint64_t)mats[k].n_rows * row_size;
+        peaks->token_macs += (uint64_t)mats[k].n_rows * mats[k].n_cols;
+    }
+    return OA_OK;
+}
+
+/* Count the weights that one token meets: all matrices, once; of experts as many as it uses. */
 static int count_work(const oa_model *m, oa_peaks *peaks)
 {
-    for (size_t i = 0; i < (size_t)m->hp.n_layers + 1; i++) {
-        const oa__weight *mats = i ? m->layers[i - 1].mats : m->mats;
-        for (size_t k = 0; k < (i ? (size_t)OA__N_LAYER_MATS : (size_t)OA__N_MODEL_MATS); k++) {
-            size_t row_size;
-            if (!mats[k].data) continue;
-            OA__TRY(oa__type_row_size(mats[k].type, mats[k].n_cols, &row_size));
-            peaks->token_bytes += (uint64_t)mats[k].n_rows * row_size;
-            peaks->token_macs += (uint64_t)mats[k].n_rows * mats[k].n_cols;
-        }
+    OA__TRY(count_matrices(m->mats, OA__N_MODEL_MATS, peaks));
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
+        const oa__layer *l = &m->layers[i];
+        OA__TRY(count_matrices(l->mats, OA__N_LAYER_MATS, peaks));
+        for (size_t k = 0; l->experts && k < OA__N_EXPERT_MATS; k++)
+            OA__TRY(count_matrices(l->experts + k * m->hp.experts.n, m->hp.experts.n_used, peaks));
     }
     return OA_OK;
 }

@@ -95,6 +95,9 @@ int oa__weights_plan(oa_model *m)
     if (rc == OA_OK) rc = refuse_strangers(m, p.used);
     oa__free(&m->mem, p.used);
     OA__TRY(rc);
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
+        if (m->hp.layers[i] & OA__L_EXPERTS) m->weights_size += oa__experts_size(&m->hp);
+    }
     const bool made = m->embd->data == NULL && m->embd->there;
     if (!m->tied || made) m->weights_size += m->embd->size;
     if (!m->tied && m->embd->data != NULL) p.in_place += m->embd->size;

@@ -130,8 +130,7 @@ int oa__weights_load(oa_model *m, oa__progress *progress)
     if (m->layers == NULL) return OA_ENOMEM;
     for (uint32_t i = 0; i < m->hp.n_layers; i++) {
         if (!(m->hp.layers[i] & OA__L_EXPERTS)) continue;
-        m->layers[i].experts = oa__alloc_array(&m->mem, OA__N_EXPERT_MATS * (size_t)m->hp.experts.n,
-                                               sizeof *m->layers[i].experts);
+        m->layers[i].experts = oa__alloc(&m->mem, oa__experts_size(&m->hp));
         if (m->layers[i].experts == NULL) return OA_ENOMEM;
     }
     const uint64_t reserved = m->reserved;
