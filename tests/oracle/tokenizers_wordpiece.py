@@ -3,9 +3,9 @@
 
     tokenizers_wordpiece.py TOKENIZE_JSONL
 
-The vocabulary is the one of bge among llama.cpp's under OA_TEST_LLAMA_MODELS, turned back into what
-tokenizers calls WordPiece. Texts: every message under OA_TEST_SHARED, random strings, and every code
-point between two letters. Exits 77 when a module or a file is missing.
+The vocabulary is the one of bge among llama.cpp's under OA_TEST_LLAMA_MODELS, turned back into
+what tokenizers calls WordPiece. Texts: every message under OA_TEST_SHARED, random strings, and
+every code point between two letters. Exits 77 when a module or a file is missing.
 """
 import json
 import os

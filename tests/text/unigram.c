@@ -235,14 +235,14 @@ static void test_text_unigram__long_word(void **state)
     memset(as, 'a', 64);
     for (size_t n = 1; n <= 64; n++)
         small_add_n(&s, as, n, OA__TOKEN_NORMAL, -1.0f - (float)n / 128);
-    const size_t len = 2000000;
+    const size_t len = 500000;
     char *text = malloc(len);
     assert_non_null(text);
     memset(text, 'a', len);
     oa__vocab *v = small_new(&s);
     oa__ids ids = {0};
     assert_int_equal(oa__vocab_encode(v, text, len, 0, &ids), OA_OK);
-    assert_int_equal(ids.len, len / 64);
+    assert_int_equal(ids.len, (len + 63) / 64);
     oa__ids_free(&ids);
     oa__vocab_free(v);
     free(text);
