@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Headers of models of several architectures with one thing changed at random: an error, or a
- * model that computes something; nothing is lost, and never more memory than was allowed.
+ * model that computes something; nothing is lost, and never more memory than was allowed. And the
+ * estimates of what they need, unharmed.
  *
  *     test_golden_damaged MODEL.gguf...
  */
@@ -101,10 +102,37 @@ static void test_golden_damaged__header(void **state)
     unlink(copy);
 }
 
+/* What a model takes is what was said that it would. */
+static void test_golden_damaged__estimate(void **state)
+{
+    for (int i = 0; i < n_paths; i++) {
+        oa_memory_estimate e = OA_MEMORY_ESTIMATE_INIT;
+        oa_model_opts opts = OA_MODEL_OPTS_INIT;
+        oa_model *m;
+        oa__work *w;
+        opts.n_threads = 2;
+        assert_ok(oa_model_estimate_memory(paths[i], &opts, 64, OA_KV_F16, &e));
+        assert_ok(oa_model_open(&m, paths[i], &opts));
+        const uint64_t used = oa__model_mem(m)->used;
+        const uint64_t guess = e.total_size - e.cache_size - e.work_size;
+        assert_ok(oa__work_new(&w, m, OA__MODEL_BATCH, 1));
+        const uint64_t work = oa__model_mem(m)->used - used;
+        test_note("%s: used %llu of %llu, work %llu of %llu", paths[i], (unsigned long long)used,
+                  (unsigned long long)guess, (unsigned long long)work,
+                  (unsigned long long)e.work_size);
+        assert_true(guess > used - used / 20 && guess < used + used / 20);
+        assert_true(e.work_size > work - work / 20 && e.work_size < work + work / 20);
+        assert_int_equal(e.cache_size, 2 * oa__model_page_size(m, OA_KV_F16));
+        oa__work_free(w);
+        oa_model_free(m);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden_damaged__header),
+        cmocka_unit_test(test_golden_damaged__estimate),
     };
     paths = (const char *const *)(argv + 1);
     n_paths = argc - 1;
