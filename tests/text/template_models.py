@@ -201,10 +201,10 @@ def main():
     if not root or not pathlib.Path(root, "templates").is_dir():
         print("SKIP: OA_TEST_LLAMA_MODELS does not name llama.cpp's models folder")
         return 77
-    pattern = sys.argv[2] if len(sys.argv) > 2 else ""
+    pattern = f"*{sys.argv[2]}*.jinja" if len(sys.argv) > 2 else "*.jinja"
     ours, all_cases = Ours(sys.argv[1]), list(cases())
     n = n_errors = n_bad = 0
-    paths = sorted(pathlib.Path(root, "templates").glob(f"*{pattern}*.jinja"))
+    paths = sorted(pathlib.Path(root, "templates").glob(pattern))
     start = time.monotonic()
     for path in paths:
         template = path.read_text(encoding="utf-8")
