@@ -5,19 +5,18 @@
 
 #include "cli.h"
 
-/* The number behind the last '=', when it is one; 1 otherwise. *len is the length of the path. */
-static float split_scale(const char *text, size_t *len)
+char *adapters_split(const char *text, float *scale)
 {
-    *len = strlen(text);
+    size_t len = strlen(text);
     const char *equals = strrchr(text, '=');
     json_t *v = equals ? json_loads(equals + 1, JSON_DECODE_ANY, NULL) : NULL;
-    float scale = 1;
+    *scale = 1;
     if (json_is_number(v)) {
-        scale = (float)json_number_value(v);
-        *len = (size_t)(equals - text);
+        *scale = (float)json_number_value(v);
+        len = (size_t)(equals - text);
     }
     json_decref(v);
-    return scale;
+    return strndup(text, len);
 }
 
 int adapters_open(cli_adapters *set, const cli_args *args, oa_model *model)
@@ -29,9 +28,7 @@ int adapters_open(cli_adapters *set, const cli_args *args, oa_model *model)
         return CLI_FAILED;
     }
     for (size_t i = 0; i < args->adapters.n; i++) {
-        size_t len;
-        set->scales[i] = split_scale(args->adapters.data[i], &len);
-        char *path = strndup(args->adapters.data[i], len);
+        char *path = adapters_split(args->adapters.data[i], &set->scales[i]);
         if (!path) {
             ui_error("out of memory");
             return CLI_FAILED;

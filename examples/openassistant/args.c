@@ -23,7 +23,7 @@ typedef struct option {
 #define AT(field) offsetof(cli_args, field)
 #define LOADS (CLI_CHAT | CLI_RUN | CLI_BENCH | CLI_PERPLEXITY)
 #define SPEAKS (CLI_CHAT | CLI_RUN)
-#define WRITES (CLI_CONVERT | CLI_QUANTIZE)
+#define WRITES (CLI_CONVERT | CLI_QUANTIZE | CLI_MERGE)
 #define ALL (LOADS | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | WRITES | CLI_PULL)
 
 static const option options[] = {
@@ -34,7 +34,7 @@ static const option options[] = {
     {"file", 'f', TEXT, AT(file), CLI_RUN | CLI_TOKENIZE, "FILE",
      "read the text from a file; - is standard input"},
     {"load", 0, TEXT, AT(load), CLI_CHAT, "FILE", "go on with a chat that /save wrote"},
-    {"adapter", 0, TEXTS, AT(adapters), SPEAKS, "PATH[=SCALE]",
+    {"adapter", 0, TEXTS, AT(adapters), SPEAKS | CLI_MERGE, "PATH[=SCALE]",
      "LoRA adapter, a GGUF file or a PEFT folder; may be given several times"},
     {"system", 0, TEXT, AT(system), SPEAKS, "TEXT", "system text: how the assistant should be"},
     {"template", 0, TEXT, AT(template_name), SPEAKS, "NAME",
@@ -67,9 +67,10 @@ static const option options[] = {
     {"windows", 0, COUNT, AT(n_windows), CLI_PERPLEXITY, "N", "windows to look at; 0 = all"},
     {"steps", 0, SWITCH, AT(steps), CLI_PERPLEXITY, NULL,
      "compute token by token; the result is the same"},
-    {"type", 0, TEXT, AT(type), CLI_CONVERT, "TYPE",
+    {"type", 0, TEXT, AT(type), CLI_CONVERT | CLI_MERGE, "TYPE",
      "type of the matrices, as quantize takes it; without it each stays as it is"},
-    {"pure", 0, SWITCH, AT(pure), WRITES, NULL, "the type for every matrix, none of them larger"},
+    {"pure", 0, SWITCH, AT(pure), CLI_CONVERT | CLI_QUANTIZE, NULL,
+     "the type for every matrix, none of them larger"},
     {"threads", 't', COUNT, AT(n_threads), LOADS | WRITES, "N",
      "threads that work; 0 = one per core"},
     {"cpu", 0, TEXT, AT(cpu), LOADS, "TIER",

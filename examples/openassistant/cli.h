@@ -37,7 +37,8 @@ enum cli_verb_bit {
     CLI_CONVERT = 1 << 6,
     CLI_QUANTIZE = 1 << 7,
     CLI_PERPLEXITY = 1 << 8,
-    CLI_PULL = 1 << 9
+    CLI_PULL = 1 << 9,
+    CLI_MERGE = 1 << 10
 };
 
 /* A sampler parameter given as an option. */
@@ -158,6 +159,9 @@ typedef struct cli_adapters {
     size_t n;
 } cli_adapters;
 
+/* The path of PATH[=SCALE], to be freed, and the number behind the last '=', when it is one; else
+ * 1. NULL without memory. */
+char *adapters_split(const char *text, float *scale);
 /* Open what the options name, for sessions of the model; exit code. Close it in any case. */
 int adapters_open(cli_adapters *set, const cli_args *args, oa_model *model);
 void adapters_use(const cli_adapters *set, oa_session_opts *opts); /* while set is there */
@@ -179,6 +183,7 @@ int verb_bench(cli_args *args);
 int verb_pull(cli_args *args);
 int verb_convert(cli_args *args);
 int verb_quantize(cli_args *args);
+int verb_merge(cli_args *args);
 int verb_perplexity(cli_args *args);
 
 /* Write `in` to `out` with matrices of `type` (NULL = as they are); exit code. */

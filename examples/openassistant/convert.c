@@ -64,9 +64,21 @@ int convert_run(const cli_args *args, const char *in, const char *out, const cha
     opts.log_user = &r;
     opts.progress_fn = ui_progress;
     opts.result = &done;
+    char **paths = calloc(args->adapters.n + 1, sizeof(*paths));
+    float *scales = calloc(args->adapters.n + 1, sizeof(*scales));
+    bool whole = paths && scales;
+    for (size_t i = 0; whole && i < args->adapters.n; i++)
+        whole = (paths[i] = adapters_split(args->adapters.data[i], &scales[i])) != NULL;
+    opts.adapter_paths = (const char *const *)paths;
+    opts.adapter_scales = scales;
+    opts.n_adapters = args->adapters.n;
     const double begun = ui_now();
-    const int rc = oa_convert(in, out, &opts);
+    const int rc = whole ? oa_convert(in, out, &opts) : OA_ENOMEM;
     ui_progress_clear();
+    for (size_t i = 0; paths && i < args->adapters.n; i++)
+        free(paths[i]);
+    free(paths);
+    free(scales);
     int code = rc < 0 && rc != OA_ENOTFOUND ? ui_fail(rc, NULL) : CLI_OK;
     if (rc == OA_ENOTFOUND) code = load_model_fail(rc, in);
     if (rc == OA_OK)

@@ -20,6 +20,8 @@ const cli_verb cli_verbs[] = {
      verb_convert},
     {"quantize", CLI_QUANTIZE, "[OPTION]... MODEL OUT.gguf TYPE",
      "write a model file of a smaller type", verb_quantize},
+    {"merge", CLI_MERGE, "[OPTION]... --adapter PATH[=SCALE] MODEL OUT.gguf",
+     "write a model file with adapters made part of it", verb_merge},
     {"perplexity", CLI_PERPLEXITY, "[OPTION]... FILE", "measure how well a model predicts a text",
      verb_perplexity},
 };

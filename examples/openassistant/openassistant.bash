@@ -35,7 +35,8 @@ _openassistant()
                 words=$("$cmd" help --words 2>/dev/null)
             elif [[ $cur == -* ]]; then
                 words=$("$cmd" help --words "$verb" 2>/dev/null)
-            elif [[ $verb == convert || $verb == quantize || $verb == perplexity ]]; then
+            elif [[ $verb == convert || $verb == quantize || $verb == merge ||
+                $verb == perplexity ]]; then
                 [[ $verb == quantize ]] && words=$("$cmd" help quantize 2>/dev/null |
                     awk '/^Types/ {on = 1; next} on {print $1}')
                 mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")

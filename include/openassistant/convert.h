@@ -51,16 +51,21 @@ typedef struct oa_convert_opts {
     uint32_t reserved;  /**< 0 */
     oa_log_fn log_fn;   /**< receives the report, line by line; NULL = silence (default) */
     void *log_user;     /**< given to log_fn; default NULL */
-    oa_progress_fn progress_fn;    /**< told the bytes written, may end the work; default NULL */
-    void *progress_user;           /**< given to progress_fn; default NULL */
-    const oa_allocator *allocator; /**< NULL = the C library's (default) */
-    oa_convert_result *result;     /**< filled on success; NULL = not wanted (default) */
+    oa_progress_fn progress_fn;       /**< told the bytes written, may end the work; default NULL */
+    void *progress_user;              /**< given to progress_fn; default NULL */
+    const oa_allocator *allocator;    /**< NULL = the C library's (default) */
+    oa_convert_result *result;        /**< filled on success; NULL = not wanted (default) */
+    const char *const *adapter_paths; /**< (n_adapters) as oa_adapter_open() takes them: what they
+                                           add becomes part of the matrices; default NULL */
+    const float *adapter_scales;      /**< (n_adapters) finite; NULL = all 1 (default) */
+    size_t n_adapters;                /**< how many, at most 16; default 0 */
 } oa_convert_opts;
 
 /** Default options. */
 #define OA_CONVERT_OPTS_INIT                                                                       \
     {                                                                                              \
-        sizeof(oa_convert_opts), 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL              \
+        sizeof(oa_convert_opts), 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+            0                                                                                      \
     }
 
 /**

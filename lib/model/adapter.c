@@ -14,29 +14,36 @@ enum { NAME_SIZE = 128 };
 
 /* --- checking -------------------------------------------------------------------------------- */
 
-static int expect_text(const oa__gguf *g, const char *key, const char *want)
+static int expect_text(const oa__gguf *g, const char *key, const char *want, size_t want_len)
 {
     const char *text;
     size_t len;
     if (!oa__gguf_has(g, key)) return oa__err(OA_EFORMAT, "gguf key %s is missing", key);
     OA__TRY(oa__gguf_str(g, key, &text, &len));
-    if (len == strlen(want) && memcmp(text, want, len) == 0) return OA_OK;
-    return oa__err(OA_EUNSUPPORTED, "%s is \"%.*s\", want \"%s\"", key, (int)(len < 64 ? len : 64),
-                   text, want);
+    if (len == want_len && memcmp(text, want, len) == 0) return OA_OK;
+    return oa__err(OA_EUNSUPPORTED, "%s is \"%.*s\", want \"%.*s\"", key,
+                   (int)(len < 64 ? len : 64), text, (int)want_len, want);
 }
 
-static int check_header(const oa_adapter *ad, const oa__gguf *g, double *alpha)
+int oa__adapter_check_header(const oa__gguf *g, const char *arch, size_t arch_len, float *alpha)
 {
-    OA__TRY(expect_text(g, "general.type", "adapter"));
-    OA__TRY(expect_text(g, "adapter.type", "lora"));
-    OA__TRY(expect_text(g, "general.architecture", ad->model->arch_name));
-    OA__TRY(oa__gguf_f64(g, "adapter.lora.alpha", alpha));
-    if (isfinite(*alpha) && fabs(*alpha) <= 1e9) return OA_OK;
+    double v = 0;
+    OA__TRY(expect_text(g, "general.type", "adapter", 7));
+    OA__TRY(expect_text(g, "adapter.type", "lora", 4));
+    OA__TRY(expect_text(g, "general.architecture", arch, arch_len));
+    OA__TRY(oa__gguf_f64(g, "adapter.lora.alpha", &v));
+    *alpha = (float)v;
+    if (isfinite(v) && fabs(v) <= 1e9) return OA_OK;
     return oa__err(OA_EFORMAT, "adapter.lora.alpha is out of range");
 }
 
-static int check_pair(const oa_model *m, const oa__gguf_tensor *a, const oa__gguf_tensor *b,
-                      size_t n_in, size_t n_out)
+float oa__adapter_scale(float alpha, size_t rank)
+{
+    return alpha == 0 ? 1 : (float)((double)alpha / (double)rank);
+}
+
+int oa__adapter_check_pair(const oa__gguf_tensor *a, const oa__gguf_tensor *b, size_t n_in,
+                           size_t n_out)
 {
     const uint64_t rank = a->dims[1];
     if (a->dims[0] != n_in || b->dims[0] != rank || b->dims[1] != n_out || a->dims[2] != 1 ||
@@ -47,17 +54,13 @@ static int check_pair(const oa_model *m, const oa__gguf_tensor *a, const oa__ggu
                        a->name, (unsigned long long)a->dims[0], (unsigned long long)a->dims[1],
                        (unsigned long long)b->dims[0], (unsigned long long)b->dims[1], n_in, n_out);
     }
-    if (rank > m->hp.d_model) {
-        return oa__err(OA_EUNSUPPORTED, "tensor %s: rank %llu, want at most the model's width, %u",
-                       a->name, (unsigned long long)rank, m->hp.d_model);
-    }
     return OA_OK;
 }
 
 /* --- loading --------------------------------------------------------------------------------- */
 
 /* A tensor's numbers, which are few. */
-static int load_floats(oa__mem *mem, const oa__gguf *g, const oa__gguf_tensor *t, float **out)
+int oa__adapter_floats(oa__mem *mem, const oa__gguf *g, const oa__gguf_tensor *t, float **out)
 {
     const size_t n = (size_t)(t->dims[0] * t->dims[1]);
     const size_t n_rows = (size_t)t->dims[1];
@@ -100,21 +103,21 @@ static int load_weight(oa_adapter *ad, oa__weight *w, size_t n_rows, size_t n_co
 /* The pairs of the specs that are parts of one matrix. */
 static int load_pair(oa_adapter *ad, const oa__gguf *g, const oa__tensor_spec *specs,
                      size_t n_specs, uint32_t layer, const oa__gguf_tensor *ta,
-                     const oa__gguf_tensor *tb, double alpha)
+                     const oa__gguf_tensor *tb, float alpha)
 {
     oa_model *m = ad->model;
     const size_t rank = (size_t)ta->dims[1], n_in = (size_t)ta->dims[0];
     float *a = NULL, *b = NULL;
     int rc;
     size_t first = 0;
-    OA__TRY_GOTO(load_floats(&m->mem, g, ta, &a));
-    OA__TRY_GOTO(load_floats(&m->mem, g, tb, &b));
+    OA__TRY_GOTO(oa__adapter_floats(&m->mem, g, ta, &a));
+    OA__TRY_GOTO(oa__adapter_floats(&m->mem, g, tb, &b));
     ad->fingerprint = oa__fnv1a(ad->fingerprint, a, rank * n_in * sizeof *a);
     ad->fingerprint = oa__fnv1a(ad->fingerprint, b, rank * (size_t)tb->dims[1] * sizeof *b);
     for (size_t i = 0; i < n_specs; i++) {
         oa__lora *l = &ad->pairs[(size_t)layer * OA__N_LAYER_MATS + specs[i].slot];
         const size_t n_out = oa__hparams_dim(&m->hp, specs[i].n_out);
-        l->scale = (float)(alpha == 0 ? 1 : alpha / (double)rank);
+        l->scale = oa__adapter_scale(alpha, rank);
         OA__TRY_GOTO(load_weight(ad, &l->a, rank, n_in, a));
         OA__TRY_GOTO(load_weight(ad, &l->b, n_out, rank, b + first * rank));
         first += n_out;
@@ -131,7 +134,7 @@ fail:
 
 /* Whatever the adapter has for one matrix of one layer. */
 static int visit(oa_adapter *ad, const oa__gguf *g, const oa__tensor_spec *specs, size_t n_specs,
-                 uint32_t layer, double alpha, size_t *n_used)
+                 uint32_t layer, float alpha, size_t *n_used)
 {
     char name[NAME_SIZE];
     const oa_model *m = ad->model;
@@ -148,7 +151,11 @@ static int visit(oa_adapter *ad, const oa__gguf *g, const oa__tensor_spec *specs
     if (m->layers[layer].mats[specs->slot].data == NULL) return OA_OK; /* refused as a stranger */
     for (size_t i = 0; i < n_specs; i++)
         n_out += oa__hparams_dim(&m->hp, specs[i].n_out);
-    OA__TRY(check_pair(m, a, b, n_in, n_out));
+    OA__TRY(oa__adapter_check_pair(a, b, n_in, n_out));
+    if (a->dims[1] > m->hp.d_model) {
+        return oa__err(OA_EUNSUPPORTED, "tensor %s: rank %llu, want at most the model's width, %u",
+                       a->name, (unsigned long long)a->dims[1], m->hp.d_model);
+    }
     *n_used += 2;
     return load_pair(ad, g, specs, n_specs, layer, a, b, alpha);
 }
@@ -178,9 +185,9 @@ static int load(oa_adapter *ad, const oa__gguf *g)
     const oa_model *m = ad->model;
     const oa__tensor_spec *specs = m->arch->tensors;
     const size_t n = m->arch->n_tensors;
-    double alpha = 0;
+    float alpha = 0;
     size_t n_used = 0;
-    OA__TRY(check_header(ad, g, &alpha));
+    OA__TRY(oa__adapter_check_header(g, m->arch_name, strlen(m->arch_name), &alpha));
     for (uint32_t layer = 0; layer < m->hp.n_layers; layer++) {
         for (size_t i = 0, next; i < n; i = next) {
             for (next = i + 1; next < n && strcmp(specs[next].name, specs[i].name) == 0; next++) {
@@ -210,10 +217,11 @@ static void unload(oa_adapter *ad)
     oa_model_free(m);
 }
 
-static int open_file(oa__gguf **out, const oa_model *m, oa__mem *mem, const char *path)
+int oa__adapter_open_file(oa__gguf **out, oa__mem *mem, const char *arch, size_t arch_len,
+                          const oa__hparams *hp, const char *path)
 {
-    if (oa__is_folder(path)) return oa__hf_adapter_open(out, m, path);
-    return oa__gguf_open(out, mem, path, false, false);
+    if (!oa__is_folder(path)) return oa__gguf_open(out, mem, path, false, false);
+    return oa__hf_adapter_open(out, mem, arch, arch_len, hp, path);
 }
 
 int oa_adapter_open(oa_adapter **out, oa_model *model, const char *path)
@@ -239,7 +247,8 @@ int oa_adapter_open(oa_adapter **out, oa_model *model, const char *path)
         rc = OA_ENOMEM;
         goto fail;
     }
-    OA__TRY_GOTO(open_file(&g, model, &model->mem, path));
+    OA__TRY_GOTO(oa__adapter_open_file(&g, &model->mem, model->arch_name, strlen(model->arch_name),
+                                       &model->hp, path));
     OA__TRY_GOTO(load(ad, g));
     oa__gguf_free(g);
     *out = ad;

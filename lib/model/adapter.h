@@ -33,7 +33,18 @@ struct oa__adapters {
     float scales[OA__ADAPTERS_MAX];
 };
 
-/* A PEFT folder as the GGUF adapter that it would be (hf_adapter.c). */
-int oa__hf_adapter_open(oa__gguf **out, const oa_model *m, const char *folder);
+/* A GGUF adapter, or a PEFT folder as the one that it would be (hf_adapter.c). */
+int oa__adapter_open_file(oa__gguf **out, oa__mem *mem, const char *arch, size_t arch_len,
+                          const oa__hparams *hp, const char *path);
+int oa__hf_adapter_open(oa__gguf **out, oa__mem *mem, const char *arch, size_t arch_len,
+                        const oa__hparams *hp, const char *folder);
+/* An adapter of this architecture; its alpha. */
+int oa__adapter_check_header(const oa__gguf *g, const char *arch, size_t arch_len, float *alpha);
+float oa__adapter_scale(float alpha, size_t rank); /* alpha 0 = 1 */
+/* lora_a and lora_b fit each other and a matrix (n_out, n_in). */
+int oa__adapter_check_pair(const oa__gguf_tensor *a, const oa__gguf_tensor *b, size_t n_in,
+                           size_t n_out);
+/* A tensor's numbers, all finite; the caller frees them. */
+int oa__adapter_floats(oa__mem *mem, const oa__gguf *g, const oa__gguf_tensor *t, float **out);
 
 #endif

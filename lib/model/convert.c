@@ -20,6 +20,8 @@ typedef struct convert {
     oa__gguf *in;
     oa__gguf_writer *out;
     oa__pool *pool;
+    oa__merge *merge; /* NULL = no adapters */
+    oa__delta delta;  /* of the tensor at hand */
     unsigned cpu_flags;
     oa__progress progress;
     oa_convert_result result;
@@ -160,7 +162,8 @@ static int plan(convert *c)
         quantised = quantised || is_quantised(type);
         c->result.n_tensors++;
         c->result.n_converted += type != t->type;
-        c->result.n_requantised += type != t->type && is_quantised(t->type) && is_quantised(type);
+        const bool again = type != t->type || oa__merge_changes(c->merge, t->name);
+        c->result.n_requantised += again && is_quantised(t->type) && is_quantised(type);
         c->result.n_params += n_rows * t->dims[0];
         c->result.in_size += t->size;
         c->result.out_size += n_rows * row_size;
@@ -196,14 +199,18 @@ static int give(void *arg, size_t i, uint64_t done, const void **data)
     oa__log_line(&c->log, OA_LOG_INFO, "tensor %s: %s to %s", t->name, oa__type_get(t->type)->name,
                  oa__type_get(type)->name);
     *data = src;
-    if (type == t->type) return OA_OK;
+    const bool changes = oa__merge_changes(c->merge, t->name);
+    if (type == t->type && !changes) return OA_OK;
+    oa__delta_free(&c->delta);
+    if (changes) OA__TRY(oa__merge_load(c->merge, t, &c->delta));
 
     oa__convert_rows rows = {.name = t->name,
                              .src = src,
                              .src_type = t->type,
                              .dst_type = type,
                              .n = (size_t)t->dims[0],
-                             .n_rows = (size_t)(t->dims[1] * t->dims[2] * t->dims[3])};
+                             .n_rows = (size_t)(t->dims[1] * t->dims[2] * t->dims[3]),
+                             .delta = changes ? &c->delta : NULL};
     size_t row_size, size;
     OA__TRY(oa__type_row_size(type, t->dims[0], &row_size));
     if (!oa__mul_size(row_size, rows.n_rows, &size)) return oa__err_nomem(SIZE_MAX);
@@ -221,6 +228,8 @@ static int run(convert *c, const char *path)
     OA__TRY(name_file(oa__source_open(&c->in, &c->mem, c->path.data,
                                       (c->opts.flags & OA_CONVERT_NO_MMAP) != 0, false),
                       c->path.data));
+    OA__TRY(oa__merge_new(&c->merge, &c->mem, c->in, c->opts.adapter_paths, c->opts.adapter_scales,
+                          c->opts.n_adapters));
     OA__TRY(name_file(plan(c), c->path.data));
     OA__TRY(oa__pool_new(&c->pool, &c->mem, c->opts.n_threads));
     OA__TRY(
@@ -247,6 +256,8 @@ int oa_convert(const char *path, const char *out_path, const oa_convert_opts *op
     oa__free(&c.mem, c.made);
     oa__free(&c.mem, c.types);
     oa__pool_free(c.pool);
+    oa__delta_free(&c.delta);
+    oa__merge_free(c.merge);
     oa__gguf_writer_free(c.out);
     oa__gguf_free(c.in);
     oa__str_free(&c.path);

@@ -6,6 +6,7 @@
 #include <openassistant/convert.h>
 
 #include "file/file.h"
+#include "model/merge.h"
 #include "tensor/tensor.h"
 
 /* A type of convert.h: what most matrices get, and its number in general.file_type. */
@@ -45,6 +46,7 @@ typedef struct oa__convert_rows {
     void *dst;
     uint32_t src_type, dst_type;
     size_t n, n_rows;
+    const oa__delta *delta; /* added to the rows; may be NULL */
 } oa__convert_rows;
 int oa__convert_rows_run(const oa__convert_rows *r, oa__mem *mem, oa__pool *pool,
                          unsigned cpu_flags, oa__progress *progress, uint64_t begun);

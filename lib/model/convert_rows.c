@@ -20,6 +20,7 @@ static int convert_row(work *w, size_t row, float *x)
 {
     const oa__convert_rows *r = w->r;
     oa__row_dequant(r->src_type, (const uint8_t *)r->src + row * w->src_size, x, r->n);
+    if (r->delta != NULL) oa__delta_add(r->delta, row, x);
     return oa__row_quantize(w->cpu_flags, r->dst_type, x, (uint8_t *)r->dst + row * w->dst_size,
                             r->n, NULL);
 }

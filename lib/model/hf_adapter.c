@@ -132,25 +132,31 @@ static int write_keys(oa__hf *h, const char *arch)
     return oa__gguf_writer_f32(h->w, "adapter.lora.alpha", alpha);
 }
 
-int oa__hf_adapter_open(oa__gguf **out, const oa_model *m, const char *folder)
+int oa__hf_adapter_open(oa__gguf **out, oa__mem *mem, const char *arch, size_t arch_len,
+                        const oa__hparams *hp, const char *folder)
 {
-    oa__mem *mem = oa__model_mem(m);
+    char name[65]; /* hparams.c knows no longer ones */
     oa__hf h = {.mem = mem,
                 .folder = folder,
-                .n_layers = m->hp.n_layers,
-                .n_heads = m->hp.n_heads,
-                .n_heads_kv = m->hp.n_heads_kv};
+                .n_layers = hp->n_layers,
+                .n_heads = hp->n_heads,
+                .n_heads_kv = hp->n_heads_kv};
     oa__safetensors *st = NULL;
     int rc;
     *out = NULL;
+    if (arch_len >= sizeof name || hp->n_heads == 0 || hp->n_heads_kv == 0) {
+        return oa__err(OA_EFORMAT, "the model has no heads, or a name of %zu bytes", arch_len);
+    }
+    memcpy(name, arch, arch_len);
+    name[arch_len] = '\0';
     OA__TRY_GOTO(oa__hf_read_json(&h, "adapter_config.json", &h.config));
     OA__TRY_GOTO(oa__gguf_writer_new(&h.w, mem));
-    OA__TRY_GOTO(write_keys(&h, m->arch->name));
+    OA__TRY_GOTO(write_keys(&h, name));
     OA__TRY_GOTO(oa__safetensors_open_folder(&st, mem, folder, "adapter_model", false));
     OA__TRY_GOTO(oa__assembly_new(&h.assembly, mem, st));
     h.st = st;
     st = NULL;
-    OA__TRY_GOTO(add_tensors(&h, m->arch->name));
+    OA__TRY_GOTO(add_tensors(&h, name));
     OA__TRY_GOTO(oa__assembly_finish(h.assembly, h.w, out));
     h.assembly = NULL;
 fail:

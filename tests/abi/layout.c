@@ -167,7 +167,7 @@ AT(oa_convert_result, n_converted, 36);
 AT(oa_convert_result, n_fallback, 40);
 AT(oa_convert_result, n_requantised, 44);
 
-SIZE(oa_convert_opts, 80);
+SIZE(oa_convert_opts, 104);
 AT(oa_convert_opts, size, 0);
 AT(oa_convert_opts, flags, 8);
 AT(oa_convert_opts, n_threads, 12);
@@ -180,6 +180,9 @@ AT(oa_convert_opts, progress_fn, 48);
 AT(oa_convert_opts, progress_user, 56);
 AT(oa_convert_opts, allocator, 64);
 AT(oa_convert_opts, result, 72);
+AT(oa_convert_opts, adapter_paths, 80);
+AT(oa_convert_opts, adapter_scales, 88);
+AT(oa_convert_opts, n_adapters, 96);
 
 /* eval.h */
 VALUE(OA_PERPLEXITY_STEPS, 1);

@@ -131,6 +131,12 @@ def run(number, case):
                     return "the batch gives other numbers", worst
             for thing in sessions + list(loaded.values()):
                 thing.close()
+        merged = os.path.join(folder, "merged.gguf")
+        oa.convert(folder, merged, adapters=[(os.path.join(folder, n), s) for n, s in ways[-1]])
+        d = difference(arch_hf.ours(merged, ids, 128, False), want[-1])
+        worst = max(worst, d)
+        if d > LIMIT:
+            return f"merged: {d:.2e}", worst
     return None, worst
 
 

@@ -56,6 +56,31 @@ def test_adapters_change_the_answer():
         check(a.code == 0, a.err)
 
 
+def test_merged_is_as_adapted():
+    with Home() as home:
+        info = run("info", "--json", need_tiny(), home=home).json()
+        d, d_q = info["d_model"], info["n_heads"] * info["d_head"]
+        folder = peft_folder(home, "change", d_q, d, 3.0)
+        merged, again = home.file("merged.gguf"), home.file("again.gguf")
+        r = run("merge", need_tiny(), merged, "--adapter", folder + "=0.5", "--type", "F32",
+                home=home)
+        check(r.code == 0, r.err)
+        check(os.path.getsize(merged) > 0)
+        for args in ((), ("-t", "1")):
+            r = run("merge", "--json", need_tiny(), again, "--adapter", folder + "=0.5", "--type",
+                    "F32", *args, home=home)
+            check(r.code == 0 and r.json()["n_tensors"] > 0, r.err)
+            with open(merged, "rb") as a, open(again, "rb") as b:
+                check(a.read() == b.read())
+        text = home.file("text", "Hello there, this is a text to be read by both of them. " * 9)
+        p = [run("perplexity", "-m", m, text, "--json", "--ctx", "64", home=home).json()
+             for m in (need_tiny(), merged)]
+        check(p[0]["perplexity"] != p[1]["perplexity"], p)
+        check_error(run("merge", need_tiny(), merged, home=home), 2)
+        wrong = peft_folder(home, "wrong", 7, 9, 1.0)
+        check_error(run("merge", need_tiny(), again, "--adapter", wrong, home=home), 1)
+
+
 def test_what_is_refused():
     with Home() as home:
         tiny = need_tiny()

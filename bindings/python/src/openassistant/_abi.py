@@ -241,6 +241,9 @@ class oa_convert_opts(Structure):
         ("progress_user", c_void_p),
         ("allocator", POINTER(oa_allocator)),
         ("result", POINTER(oa_convert_result)),
+        ("adapter_paths", POINTER(c_char_p)),
+        ("adapter_scales", POINTER(c_float)),
+        ("n_adapters", c_size_t),
     ]
 
 

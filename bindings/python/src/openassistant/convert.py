@@ -3,7 +3,7 @@
 
 import ctypes
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Dict, Iterable, Optional, Tuple, Union
 
 from . import _abi
 from ._lib import U32, Progress, call, deferred, init, lib, number, path_text, progress_fn, z_text
@@ -47,12 +47,14 @@ def convert(
     log: Optional[Log] = None,
     log_level: str = "default",
     progress: Optional[Progress] = None,
+    adapters: Iterable[Union[Path, Tuple[Path, float]]] = (),
 ) -> ConvertResult:
     """Write any model that opens as one GGUF file.
 
     ``type`` "" keeps every tensor as it is; else it is one of ``convert_types()``. ``pure`` gives
     it to every matrix, also where its recipe says a larger one. ``log`` receives (level, line) for
-    each tensor that fell back to another type. The file takes its name when it is complete.
+    each tensor that fell back to another type. ``adapters`` lists
+    paths of adapters, or pairs of one and a scale, that become part of the matrices. The file takes its name when it is complete.
     """
     opts, result = init(_abi.oa_convert_opts), init(_abi.oa_convert_result)
     opts.flags = (_FLAGS["OA_CONVERT_PURE"] if pure else 0) | (
@@ -64,6 +66,10 @@ def convert(
     opts.log_fn = _log_fn(log)
     opts.progress_fn = progress_fn(progress)
     opts.result = ctypes.pointer(result)
+    pairs = [a if isinstance(a, tuple) else (a, 1.0) for a in adapters]
+    opts.adapter_paths = (ctypes.c_char_p * len(pairs))(*(path_text(p) for p, _ in pairs))
+    opts.adapter_scales = (ctypes.c_float * len(pairs))(*(s for _, s in pairs))
+    opts.n_adapters = len(pairs)
     with deferred():
         call(lib.oa_convert, path_text(path), path_text(out_path), ctypes.byref(opts))
     fields = ConvertResult.__dataclass_fields__
