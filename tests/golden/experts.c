@@ -7,6 +7,7 @@
 #include "file/file.h"
 #include "model/model.h"
 
+#include "util/fail_alloc.h"
 #include "util/test.h"
 
 #include <math.h>
@@ -305,6 +306,32 @@ static void test_golden_experts__refused(void **state)
     unlink(changed);
 }
 
+/* Every allocation of opening and of the scratch fails once; some can be done without. */
+static void test_golden_experts__no_memory(void **state)
+{
+    (void)state;
+    size_t n_failed = 0;
+    for (int i = 0; i < 2; i++)
+        for (uint64_t nth = 1;; nth++) {
+            struct fail_alloc fa;
+            oa_model *m;
+            oa__work *w = NULL;
+            oa_model_opts opts = OA_MODEL_OPTS_INIT;
+            opts.allocator = fail_alloc_init(&fa, nth);
+            opts.n_threads = 1;
+            int rc = oa_model_open(&m, paths[i], &opts);
+            if (rc == OA_OK) rc = oa__work_new(&w, m, 20, 1);
+            assert_true(rc == OA_OK || (rc == OA_ENOMEM && fail_alloc_hit(&fa)));
+            n_failed += rc == OA_ENOMEM;
+            oa__work_free(w);
+            oa_model_free(m);
+            assert_int_equal(fail_alloc_live(&fa), 0);
+            if (!fail_alloc_hit(&fa)) break;
+        }
+    test_note("%zu failures", n_failed);
+    assert_true(n_failed > 40); /* the weights of both alone are that many */
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +339,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_golden_experts__ties),
         cmocka_unit_test(test_golden_experts__nan),
         cmocka_unit_test(test_golden_experts__refused),
+        cmocka_unit_test(test_golden_experts__no_memory),
     };
     if (argc != 4) return 2;
     paths = argv + 1;
