@@ -7,7 +7,8 @@
 /* Files of these architectures were written before the pre-tokenizer had a key. */
 const char *oa__arch_pattern(const char *name)
 {
-    static const char *const pairs[][2] = {{"gptneox", "gpt-2"}, {"gpt2", "gpt-2"}};
+    static const char *const pairs[][2] = {
+        {"gptneox", "gpt-neox"}, {"gpt2", "gpt-2"}, {"falcon", "falcon"}, {"qwen2", "qwen2"}};
     for (size_t i = 0; i < OA__ARRAY_LEN(pairs); i++) {
         if (strcmp(pairs[i][0], name) == 0) return pairs[i][1];
     }

@@ -67,9 +67,12 @@ static int read_kind(const oa_model *m, oa__vocab_spec *spec)
         spec->kind = OA__VOCAB_UGM;
     } else if (is(kind, len, "bert")) {
         spec->kind = OA__VOCAB_WPM;
+    } else if (is(kind, len, "gemma4")) {
+        spec->kind = OA__VOCAB_BPE;
+        spec->pattern = "gemma4";
     } else {
         return oa__err(OA_EUNSUPPORTED,
-                       "tokenizer \"%.*s\" is not supported; known: gpt2, llama, t5, bert",
+                       "tokenizer \"%.*s\" is not supported; known: gpt2, llama, t5, bert, gemma4",
                        (int)(len < 64 ? len : 64), kind);
     }
     return OA_OK;
@@ -120,9 +123,7 @@ static void set_defaults(oa__vocab_spec *spec)
         }
         return;
     }
-    const char *p = spec->pattern ? spec->pattern : "";
-    spec->add_bos =
-        strcmp(p, "llama3") == 0 || strcmp(p, "llama-v3") == 0 || strcmp(p, "llama-bpe") == 0;
+    oa__pattern_ends(spec->pattern, &spec->add_bos, &spec->add_eos);
 }
 
 static int read_ids(const oa_model *m, oa__vocab_spec *spec)
@@ -287,8 +288,15 @@ int oa__model_read_vocab(oa_model *m)
         pattern = oa__strndup(&m->mem, text, n);
         if (pattern == NULL) goto no_memory;
         spec.pattern = pattern;
-    } else {
+    } else if (spec.pattern == NULL) {
         spec.pattern = oa__arch_pattern(m->arch_name);
+    }
+    if (spec.pattern == NULL && spec.kind == OA__VOCAB_BPE) {
+        /* Files of old name none; what llama.cpp does with them is the best guess. */
+        spec.pattern = "default";
+        oa__log_line(&m->log, OA_LOG_WARN,
+                     "the tokenizer names no pattern (%s): ids may differ from the model's",
+                     pre_key);
     }
     if (spec.kind == OA__VOCAB_UGM) {
         OA__TRY_GOTO(read_charsmap(m, &charsmap, &spec.charsmap_size));

@@ -179,7 +179,7 @@ static const struct named {
     {{"qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2"},
      {.name = "qwen2", STEPS(pre_qwen2), FORM(nfc), .bytes = true}},
     {{"hunyuan", "solar-open", "grok-2"}, {.name = "hunyuan", STEPS(pre_qwen2), .bytes = true}},
-    {{"qwen35"}, {.name = "qwen35", STEPS(pre_qwen35), FORM(nfc), .bytes = true}},
+    {{"qwen35"}, {.name = "qwen35", STEPS(pre_qwen35), .bytes = true}},
     {{"ufakzeka"}, {.name = "ufakzeka", STEPS(pre_no_contractions), .bytes = true}},
     {{"seed-coder"}, {.name = "seed-coder", STEPS(pre_seed_coder), .bytes = true}},
     {{"bailingmoe", "bailingmoe2", "llada-moe"},
@@ -245,6 +245,14 @@ int oa__pipeline_named(const oa__pipeline_spec **out, const char *name)
         return oa__err(OA_EUNSUPPORTED, "tokenizer names no pattern (tokenizer.ggml.pre), want %s",
                        list);
     return oa__err(OA_EUNSUPPORTED, "tokenizer pattern \"%.40s\", want %s", name, list);
+}
+
+void oa__pattern_ends(const char *pattern, bool *add_bos, bool *add_eos)
+{
+    const oa__pipeline_spec *p;
+    bool known = pattern && oa__pipeline_named(&p, pattern) == OA_OK;
+    *add_bos = known && p->add_bos;
+    *add_eos = known && p->add_eos;
 }
 
 static bool spans_equal(oa__span a, oa__span b)

@@ -45,9 +45,8 @@ enum {
 /* What a vocabulary is made from; everything is copied. */
 typedef struct oa__vocab_spec {
     enum oa__vocab_kind kind;
-    const char *pattern;    /* GGUF tokenizer.ggml.pre: "gpt-2" "smollm" "llama-bpe" "llama3"
-                               "llama-v3" "qwen2"; "default" or NULL only where it is certain what
-                               it means; unknown = OA_EUNSUPPORTED with the name and the list */
+    const char *pattern;    /* BPE: GGUF's tokenizer.ggml.pre (docs/tokenizers.md lists them);
+                               another or NULL = OA_EUNSUPPORTED with the name and the list */
     const oa__span *tokens; /* (n_tokens) */
     const float *scores;    /* (n_tokens) or NULL */
     const int32_t *types;   /* (n_tokens) or NULL = all normal */
@@ -79,6 +78,9 @@ typedef struct oa__vocab_spec {
     uint32_t max_word_chars;      /* a longer word is unknown; 0 = 100 */
     bool keep_case, keep_accents; /* else text becomes lower case and loses its accents */
 } oa__vocab_spec;
+
+/* Whether a file that names this pattern, and says nothing else, means tokens at the ends. */
+void oa__pattern_ends(const char *pattern, bool *add_bos, bool *add_eos);
 
 int oa__vocab_new(oa__vocab **out, oa__mem *mem, const oa__vocab_spec *spec);
 void oa__vocab_free(oa__vocab *v);

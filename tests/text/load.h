@@ -72,6 +72,8 @@ static inline int load_vocab(oa__vocab **out, oa__mem *mem, const char *path, co
         memcpy(pre, text, len < 63 ? len : 63);
         spec.pattern = pre;
     }
+    if (spec.kind == OA__VOCAB_BPE && !spec.pattern) spec.pattern = "default";
+    if (len == 6 && memcmp(text, "gemma4", 6) == 0) spec.pattern = "gemma4";
     if (pattern) spec.pattern = pattern;
     OA__TRY_GOTO(load_strings(g, "tokenizer.ggml.tokens", &tokens, &spec.n_tokens));
     OA__TRY_GOTO(load_strings(g, "tokenizer.ggml.merges", &merges, &spec.n_merges));

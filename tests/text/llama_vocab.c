@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every vocabulary that ships with llama.cpp: it opens, and its known texts give its known ids.
+ * The folder is OA_TEST_LLAMA_MODELS. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <openassistant/model.h>
+
+#include "load.h"
+
+enum { MAX_FILES = 64 };
+
+static char *names[MAX_FILES];
+static size_t n_names;
+
+static int take_name(const char *name, void *arg)
+{
+    (void)arg;
+    size_t n = strlen(name);
+    bool ours = strncmp(name, "ggml-vocab-", 11) == 0 && n > 5 && !strcmp(name + n - 5, ".gguf");
+    if (ours && n_names < MAX_FILES) names[n_names++] = oa__strndup(NULL, name, n);
+    return OA_OK;
+}
+
+/* What has other texts than it was given because its tokenizer says so: lower case, spaces that
+ * count once. */
+static bool changes_texts(const char *name)
+{
+    return strstr(name, "bert") != NULL;
+}
+
+static size_t check_known(const oa__vocab *v, const char *name, const char *inp, size_t inp_len,
+                          const char *out)
+{
+    const char *mark = "\n__ggml_vocab_test__\n", *line = out;
+    size_t at = 0, n_texts = 0;
+    while (at < inp_len) {
+        char *end = memmem(inp + at, inp_len - at, mark, strlen(mark));
+        size_t len = end ? (size_t)(end - inp) - at : inp_len - at;
+        oa__ids ids = {0};
+        const uint32_t flags = OA_TOKENIZE_NO_BOS | OA_TOKENIZE_NO_EOS;
+        if (oa__vocab_encode(v, inp + at, len, flags, &ids) < 0) fail_msg("%s", oa_error_last());
+        for (size_t i = 0; i < ids.len; i++) {
+            char *stop;
+            long want = strtol(line, &stop, 10);
+            if (stop == line || memchr(line, '\n', (size_t)(stop - line)) || want != ids.data[i])
+                fail_msg("%s, text %zu \"%.*s\", id %zu: %d, want %ld", name, n_texts,
+                         len > 60 ? 60 : (int)len, inp + at, i, (int)ids.data[i], want);
+            line = stop;
+        }
+        while (*line == ' ')
+            line++;
+        if (*line != '\n') fail_msg("%s, text %zu: too few ids", name, n_texts);
+        line++;
+        oa__str text = {0};
+        assert_int_equal(oa__str_add(&text, "", 0), OA_OK);
+        assert_int_equal(oa__vocab_decode(v, ids.data, ids.len, false, true, &text), 0);
+        if (!changes_texts(name) && (text.len != len || memcmp(text.data, inp + at, len) != 0))
+            fail_msg("%s, text %zu: \"%.*s\" came back as \"%s\"", name, n_texts, (int)len,
+                     inp + at, text.data);
+        oa__str_free(&text);
+        oa__ids_free(&ids);
+        at += len + strlen(mark);
+        n_texts++;
+    }
+    assert_int_equal(*line, 0);
+    return n_texts;
+}
+
+static void check_vocab(const char *folder, const char *name)
+{
+    char path[4096], text[4200];
+    oa__vocab *v;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (load_vocab(&v, NULL, path, NULL) < 0) fail_msg("%s: %s", name, oa_error_last());
+    assert_true(oa__vocab_size(v) > 10000);
+    snprintf(text, sizeof text, "%s.inp", path);
+    if (oa__file_exists(text)) {
+        char *inp, *out;
+        size_t inp_len, out_len;
+        assert_int_equal(oa__file_read(NULL, text, 1 << 20, &inp, &inp_len), OA_OK);
+        snprintf(text, sizeof text, "%s.out", path);
+        assert_int_equal(oa__file_read(NULL, text, 1 << 20, &out, &out_len), OA_OK);
+        size_t n = check_known(v, name, inp, inp_len, out);
+        assert_true(n >= 40);
+        print_message("# %s: %s, %zu texts\n", name, oa__vocab_describe(v), n);
+        oa__free(NULL, inp);
+        oa__free(NULL, out);
+    } else {
+        print_message("# %s: %s, opens\n", name, oa__vocab_describe(v));
+    }
+    oa__vocab_free(v);
+}
+
+static void test_text_vocab__llama_cpp(void **state)
+{
+    (void)state;
+    const char *folder = getenv("OA_TEST_LLAMA_MODELS");
+    if (!folder) {
+        print_message("# skipped: OA_TEST_LLAMA_MODELS is not set\n");
+        skip();
+    }
+    assert_int_equal(oa__dir_list(NULL, folder, take_name, NULL), OA_OK);
+    assert_true(n_names > 0);
+    for (size_t i = 0; i < n_names; i++)
+        check_vocab(folder, names[i]);
+    for (size_t i = 0; i < n_names; i++)
+        oa__free(NULL, names[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text_vocab__llama_cpp)};
+    return cmocka_run_group_tests_name("text_llama_vocab", tests, NULL, NULL);
+}
