@@ -163,6 +163,7 @@ static int cut_at_tokens(oa__encoder *e, const char *text, size_t len, const oa_
         if (f.start < taken) continue;
         size_t start = f.start, end = (size_t)f.start + f.len;
         taken = end;
+        if (start < at) continue; /* in the white space that the last one took along */
         if (e->v->added && !apply_flags(e->v->added[f.id], text, len, at, &start, &end)) continue;
         if (start > at) OA__TRY(rest(e, text + at, start - at, first && at == 0));
         OA__TRY(oa__ids_add(e->out, f.id));

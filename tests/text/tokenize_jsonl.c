@@ -3,10 +3,10 @@
  * For tests: one JSON string per line in, one JSON array of ids per line out.
  *
  *     tokenize_jsonl VOCAB.gguf [-p PATTERN] [-s] [-b REPEATS] < texts > ids
- *     tokenize_jsonl tokenizer.json [-s] [-b REPEATS] < texts > ids
+ *     tokenize_jsonl tokenizer.json [-s] [-b REPEATS] [-x] < texts > ids
  *
- * -s recognises special tokens; -b measures instead: megabytes per second of all texts, best of
- * REPEATS rounds. Neither beginning nor end tokens are added.
+ * -x: lines are bytes in hexadecimal; -s recognises special tokens; -b measures instead: megabytes
+ * per second of all texts, best of REPEATS rounds. Neither beginning nor end tokens are added.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -33,6 +33,18 @@ static int open_json(oa__vocab **v, const char *path)
     return rc;
 }
 
+static json_t *read_hex(const char *line, size_t n)
+{
+    static char bytes[1 << 20];
+    size_t len = 0;
+    unsigned value;
+    for (size_t i = 0; i + 1 < n && len < sizeof bytes; i += 2) {
+        if (sscanf(line + i, "%2x", &value) != 1) break;
+        bytes[len++] = (char)value;
+    }
+    return json_stringn_nocheck(bytes, len);
+}
+
 static int print_ids(const oa__vocab *v, const char *text, size_t len, uint32_t flags)
 {
     oa__ids ids = {0};
@@ -51,7 +63,9 @@ int main(int argc, char **argv)
     const char *pattern = NULL;
     uint32_t flags = OA_TOKENIZE_NO_BOS | OA_TOKENIZE_NO_EOS;
     int repeats = 0;
+    bool hex = false;
     for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "-x") == 0) hex = true;
         if (strcmp(argv[i], "-s") == 0) flags |= OA_TOKENIZE_SPECIAL;
         if (strcmp(argv[i], "-p") == 0 && i + 1 < argc) pattern = argv[++i];
         if (strcmp(argv[i], "-b") == 0 && i + 1 < argc) repeats = (int)strtol(argv[++i], NULL, 10);
@@ -68,7 +82,8 @@ int main(int argc, char **argv)
     oa__str all = {0};
     size_t *ends = NULL, n_ends = 0, ends_cap = 0;
     while ((n = getline(&line, &cap, stdin)) > 0) {
-        json_t *text = json_loadb(line, (size_t)n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        json_t *text = hex ? read_hex(line, (size_t)n)
+                           : json_loadb(line, (size_t)n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
         if (!json_is_string(text)) return 2;
         if (repeats == 0) {
             if (print_ids(v, json_string_value(text), json_string_length(text), flags)) return 1;
