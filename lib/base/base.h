@@ -210,7 +210,7 @@ int oa__file_part_read(oa__file_part *f, uint64_t offset, void *buf, size_t size
 int oa__file_part_write(oa__file_part *f, uint64_t offset, const void *data, size_t size);
 int oa__file_part_cut(oa__file_part *f, uint64_t size);
 int oa__file_part_sync(oa__file_part *f);
-int oa__file_part_commit(oa__file_part *f);  /* fsync, rename; frees f, on failure too */
+int oa__file_part_commit(oa__file_part *f); /* fsync, rename; frees f, on failure too */
 /* All of it at once: these bytes are the file. Frees f, on failure too. */
 int oa__file_part_replace(oa__file_part *f, const void *data, size_t size);
 void oa__file_part_close(oa__file_part *f);  /* frees f, what came stays; NULL is fine */

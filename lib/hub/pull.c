@@ -67,7 +67,7 @@ static int find_token(pull *p)
     const char *home = oa__env("HOME");
     oa__str path = {0};
     char *text = NULL;
-    size_t len;
+    size_t len = 0;
     int rc = OA_OK;
     if (given && (given[0] || p->opts.token)) return keep_token(p, given);
     if (hf && hf[0]) {
