@@ -591,6 +591,40 @@ static void test_model_open__forward_arguments(void **state)
     oa_model_free(m);
 }
 
+static void made_logits(const made *what, float *logits)
+{
+    build b = made_model(what);
+    made_write(made_path(), b.data, b.len);
+    free(b.data);
+    oa_model_opts opts = few_threads();
+    oa_model *m;
+    oa__work *w;
+    assert_ok(oa_model_open(&m, made_path(), &opts));
+    assert_ok(oa__work_new(&w, m, 1, 1));
+    void *page = oa__alloc(NULL, oa__model_page_size(m, OA_KV_F16));
+    const oa__row row = {.id = 7, .pages = &page, .logits = logits};
+    assert_ok(oa__model_forward(m, w, OA_KV_F16, &row, 1, NULL, NULL));
+    oa__free(NULL, page);
+    oa__work_free(w);
+    oa_model_free(m);
+    unlink(made_path());
+}
+
+/* Few models have it: added to the logits, after the product. */
+static void test_model_open__output_bias(void **state)
+{
+    float plain[MADE_VOCAB], biased[MADE_VOCAB];
+    made_logits(&(made){0}, plain);
+    made_logits(&(made){.extra_tensor = "output.bias",
+                        .change_tensor = "output.bias",
+                        .dims = {MADE_VOCAB, 0}},
+                biased);
+    for (int i = 0; i < MADE_VOCAB; i++) {
+        const float bias = (float)((11 * 31 + i * 7) % 64 - 32) / 64; /* the twelfth tensor */
+        assert_true(biased[i] == plain[i] + bias);
+    }
+}
+
 /* Copying n positions of a page gives what storing them alone would have. */
 static void test_model_open__page_copy(void **state)
 {
@@ -632,6 +666,7 @@ int main(void)
         cmocka_unit_test(test_model_open__progress),
         cmocka_unit_test(test_model_open__shared_slot),
         cmocka_unit_test(test_model_open__forward_arguments),
+        cmocka_unit_test(test_model_open__output_bias),
         cmocka_unit_test(test_model_open__page_copy),
     };
     return cmocka_run_group_tests_name("model_open", tests, NULL, NULL);
