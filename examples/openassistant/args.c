@@ -28,7 +28,7 @@ typedef struct option {
 
 static const option options[] = {
     {"model", 'm', TEXT, AT(model), LOADS | CLI_INFO | CLI_TOKENIZE, "MODEL",
-     "path of a GGUF file, or name of an installed model"},
+     "GGUF file, Hugging Face folder, or name of an installed model"},
     {"tokenizer", 0, TEXT, AT(tokenizer), CLI_TOKENIZE, "FILE",
      "GGUF file whose vocabulary to use; it needs no weights"},
     {"file", 'f', TEXT, AT(file), CLI_RUN | CLI_TOKENIZE, "FILE",

@@ -125,9 +125,11 @@ typedef struct oa_memory_estimate {
  *
  * @param out   receives the model, owned by the caller (free with oa_model_free()); NULL on
  *              failure
- * @param path  UTF-8 path of a GGUF file, or the name of an installed model: a word without a
- *              slash, looked for in the models folder when no such file exists (see
- *              oa_model_find()); not kept after return
+ * @param path  UTF-8 path of a GGUF file, of the first of several that make one model
+ *              ("...-00001-of-00003.gguf"), or of a Hugging Face folder (docs/files.md says what
+ *              is read of one); or the name of an installed model: a word without a slash, looked
+ *              for in the models folder when no such file exists (see oa_model_find()); not kept
+ *              after return
  * @param opts  NULL for defaults; not kept after return, what it points to is copied or must
  *              outlive the model as each field says
  * @return OA_OK; OA_EINVAL; OA_ENOTFOUND; OA_EACCES; OA_EIO; OA_EFORMAT when the file is damaged

@@ -6,6 +6,8 @@
 
 #include "model/model.h"
 
+enum { MAX_CARD = 1 << 20 };
+
 static void close_hf(oa__hf *h)
 {
     json_decref(h->config);
@@ -51,6 +53,72 @@ static int open_weights(oa__hf *h)
     return OA_OK;
 }
 
+/* --- what is said about the model --------------------------------------------------------------
+ */
+
+/* The last part of a hub's name; a path of somebody's machine is no name. */
+static int write_name(oa__hf *h)
+{
+    const char *name = NULL;
+    const json_t *v = oa__hf_get(h->config, "_name_or_path");
+    if (json_is_string(v)) name = json_string_value(v);
+    if (name == NULL || name[0] == '/' || name[0] == '.') return OA_OK;
+    const char *slash = strrchr(name, '/');
+    if (slash != NULL) name = slash + 1;
+    return name[0] != '\0' ? oa__gguf_writer_str(h->w, "general.name", name, strlen(name)) : OA_OK;
+}
+
+/* "license: mit" among the lines between "---" at the top of a model card. */
+static int write_license(oa__hf *h)
+{
+    static const char member[] = "\nlicense:";
+    oa__str path = {.mem = h->mem};
+    char *text = NULL;
+    size_t len;
+    int rc = oa__str_addf(&path, "%s/README.md", h->folder);
+    if (rc == OA_OK) rc = oa__file_read(h->mem, path.data, MAX_CARD, &text, &len);
+    oa__str_free(&path);
+    if (rc == OA_ENOMEM) return rc;
+    if (rc < 0) return OA_OK; /* a card that is not there or too long says nothing */
+    char *end = strncmp(text, "---\n", 4) == 0 ? strstr(text + 3, "\n---") : NULL;
+    if (end != NULL) *end = '\0';
+    const char *at = end != NULL ? strstr(text + 3, member) : NULL;
+    if (at != NULL) {
+        at += sizeof member - 1;
+        at += strspn(at, " ");
+        const size_t n = strcspn(at, " \r\n");
+        if (n > 0 && oa__utf8_valid(at, n)) {
+            rc = oa__gguf_writer_str(h->w, "general.license", at, n);
+        }
+    }
+    oa__free(h->mem, text);
+    return rc;
+}
+
+/* Sampling is said where the model is meant to be sampled from. */
+static int write_sampling(oa__hf *h)
+{
+    static const struct {
+        const char *name, *key;
+        double max;
+    } values[] = {
+        {"temperature", "general.sampling.temp", 100},
+        {"top_p", "general.sampling.top_p", 1},
+        {"min_p", "general.sampling.min_p", 1},
+        {"repetition_penalty", "general.sampling.penalty_repeat", 100},
+    };
+    bool found;
+    uint32_t top_k = 0;
+    if (!oa__hf_truthy(oa__hf_get(h->generation, "do_sample"))) return OA_OK;
+    for (size_t i = 0; i < OA__ARRAY_LEN(values); i++) {
+        double v = 0;
+        OA__TRY(oa__hf_f64(h->generation, values[i].name, 0, values[i].max, &v, &found));
+        if (found) OA__TRY(oa__gguf_writer_f32(h->w, values[i].key, (float)v));
+    }
+    OA__TRY(oa__hf_u32(h->generation, "top_k", 0, INT32_MAX, &top_k, &found));
+    return found ? oa__gguf_writer_i32(h->w, "general.sampling.top_k", (int32_t)top_k) : OA_OK;
+}
+
 static int read_optional(oa__hf *h, const char *name, json_t **out)
 {
     const int rc = oa__hf_read_json(h, name, out);
@@ -68,6 +136,9 @@ int oa__hf_open(oa__gguf **out, oa__mem *mem, const char *folder, bool no_mmap)
     OA__TRY_GOTO(oa__gguf_writer_new(&h.w, mem));
     OA__TRY_GOTO(open_weights(&h));
     OA__TRY_GOTO(oa__hf_keys(&h));
+    OA__TRY_GOTO(write_name(&h));
+    OA__TRY_GOTO(write_license(&h));
+    OA__TRY_GOTO(write_sampling(&h));
     OA__TRY_GOTO(oa__hf_tensors(&h));
     OA__TRY_GOTO(oa__hf_tokenizer(&h));
     OA__TRY_GOTO(oa__assembly_finish(h.assembly, h.w, out));

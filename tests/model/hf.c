@@ -195,6 +195,56 @@ static void test_model_hf__tokenizer(void **state)
     folder_remove(&f);
 }
 
+static void check_meta(const oa_model *m, const char *key, const char *want)
+{
+    char text[64];
+    size_t len;
+    if (want == NULL) {
+        assert_int_equal(oa_model_copy_meta(m, key, text, sizeof text, &len), OA_ENOTFOUND);
+        return;
+    }
+    assert_ok(oa_model_copy_meta(m, key, text, sizeof text, &len));
+    assert_string_equal(text, want);
+}
+
+/* Name, licence, and how to sample. */
+static void test_model_hf__about(void **state)
+{
+    folder f;
+    oa_model *m;
+    char config[4096];
+    oa_model_info info = {.size = sizeof info};
+    const oa_model_opts opts = few_threads();
+    make(&f, "qwen3");
+    snprintf(config, sizeof config, "{\"_name_or_path\": \"somebody/Small-1\", %s",
+             family_of("qwen3")->config + 1);
+    folder_text(&f, "config.json", config);
+    folder_text(&f, "README.md",
+                "---\ntags:\n- x\nlicense: cc-by-4.0\nbase: y\n---\nlicense: other\n");
+    folder_text(&f, "generation_config.json",
+                "{\"do_sample\": true, \"temperature\": 0.5, \"top_k\": 20, \"top_p\": 0.75}");
+    assert_ok(oa_model_open(&m, f.path, &opts));
+    assert_ok(oa_model_get_info(m, &info));
+    assert_string_equal(info.name, "Small-1");
+    assert_string_equal(info.license, "cc-by-4.0");
+    check_meta(m, "general.sampling.temp", "0.5");
+    check_meta(m, "general.sampling.top_k", "20");
+    check_meta(m, "general.sampling.top_p", "0.75");
+    check_meta(m, "general.sampling.min_p", NULL);
+    oa_model_free(m);
+
+    folder_text(&f, "README.md", "license: other\n");
+    folder_text(&f, "generation_config.json", "{\"temperature\": 0.5}");
+    folder_text(&f, "config.json", family_of("qwen3")->config);
+    assert_ok(oa_model_open(&m, f.path, &opts));
+    assert_ok(oa_model_get_info(m, &info));
+    assert_string_equal(info.name, "");
+    assert_string_equal(info.license, "");
+    check_meta(m, "general.sampling.temp", NULL);
+    oa_model_free(m);
+    folder_remove(&f);
+}
+
 static void expect_file(const char *name, const char *text, int code, const char *word)
 {
     folder f;
@@ -234,6 +284,8 @@ static void test_model_hf__files(void **state)
     expect_file("tokenizer_config.json", "{", OA_EFORMAT, "tokenizer_config.json");
     expect_file("generation_config.json", "{", OA_EFORMAT, "generation_config.json");
     expect_file("generation_config.json", "{\"eos_token_id\": \"x\"}", OA_EFORMAT, "eos_token_id");
+    expect_file("generation_config.json", "{\"do_sample\": true, \"top_p\": 2}", OA_EUNSUPPORTED,
+                "top_p is out of range");
     expect_file("generation_config.json", "{\"eos_token_id\": [[]]}", OA_EFORMAT, "eos_token_id");
     folder f;
     oa_model *m;
@@ -464,10 +516,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_hf__families),  cmocka_unit_test(test_model_hf__open),
-        cmocka_unit_test(test_model_hf__tokenizer), cmocka_unit_test(test_model_hf__files),
-        cmocka_unit_test(test_model_hf__sizes),     cmocka_unit_test(test_model_hf__refused),
-        cmocka_unit_test(test_model_hf__rope),      cmocka_unit_test(test_model_hf__tensors),
-        cmocka_unit_test(test_model_hf__no_memory),
+        cmocka_unit_test(test_model_hf__tokenizer), cmocka_unit_test(test_model_hf__about),
+        cmocka_unit_test(test_model_hf__files),     cmocka_unit_test(test_model_hf__sizes),
+        cmocka_unit_test(test_model_hf__refused),   cmocka_unit_test(test_model_hf__rope),
+        cmocka_unit_test(test_model_hf__tensors),   cmocka_unit_test(test_model_hf__no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
