@@ -26,7 +26,8 @@ def peft_folder(home, name, n_in, n_out, value, rank=2):
     header += b" " * (-len(header) % 8)
     numbers = [value * ((i * 37 % 17) - 8) / 8 for i in range((a + b) // 4)]
     with open(os.path.join(folder, "adapter_model.safetensors"), "wb") as f:
-        f.write(struct.pack("<Q", len(header)) + header + struct.pack(f"<{len(numbers)}f", *numbers))
+        f.write(struct.pack("<Q", len(header)) + header)
+        f.write(struct.pack(f"<{len(numbers)}f", *numbers))
     with open(os.path.join(folder, "adapter_config.json"), "w") as f:
         json.dump({"peft_type": "LORA", "r": rank, "lora_alpha": 4, "bias": "none"}, f)
     return folder
