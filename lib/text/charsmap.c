@@ -45,10 +45,11 @@ int oa__charsmap_init(oa__charsmap *m, oa__mem *mem, const char *data, size_t si
     if (trie_size % 4 != 0 || trie_size > size - 4)
         return oa__err(OA_EFORMAT, "character map of %zu bytes has a trie of %u", size,
                        (unsigned)trie_size);
+    if (trie_size == 0) return OA_OK; /* no rules */
     m->n_units = trie_size / 4;
     m->texts_size = size - 4 - trie_size;
     const char *texts = data + 4 + trie_size;
-    if (m->n_units > 0 && (m->texts_size == 0 || texts[m->texts_size - 1] != 0))
+    if (m->texts_size == 0 || texts[m->texts_size - 1] != 0)
         return oa__err(OA_EFORMAT, "character map: last replacement has no end");
     m->units = oa__alloc_array(mem, m->n_units, sizeof *m->units);
     m->texts = oa__alloc(mem, m->texts_size);

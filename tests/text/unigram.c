@@ -185,6 +185,14 @@ static void test_text_unigram__bad_charsmaps(void **state)
     s.spec.charsmap_size = m.size - 2; /* the end of "xyz" is cut */
     expect_bad(&s, OA_EFORMAT, "has no end");
     s.spec.charsmap_size = m.size;
+    /* Without a trie nobody looks at the replacements; they used to be read past their end. */
+    s.spec.charsmap = "\0\0\0\0abc";
+    s.spec.charsmap_size = 7;
+    oa__vocab *v = small_new(&s);
+    EXPECT(v, "A", 0, 2, 0, );
+    oa__vocab_free(v);
+    s.spec.charsmap = m.data;
+    s.spec.charsmap_size = m.size;
     put(&m, 131, UINT32_C(1) << 31 | 9);
     expect_bad(&s, OA_EFORMAT, "replacement at 9");
     put(&m, 131, UINT32_C(1) << 31 | 8);
@@ -194,7 +202,7 @@ static void test_text_unigram__bad_charsmaps(void **state)
     make(&m);
     put(&m, 'A', 'A' | UINT32_C(0x1fffff) << 10);
     put(&m, 'a', 'a' | ('a' ^ 0) << 10);
-    oa__vocab *v = small_new(&s);
+    v = small_new(&s);
     EXPECT(v, "Aa", 0, 2, 0, 3, );
     oa__vocab_free(v);
 }
