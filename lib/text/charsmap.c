@@ -20,6 +20,9 @@
 #include "text/charsmap.h"
 
 #include <string.h>
+#include <utf8proc.h>
+
+#include "text/unicode_bert.h"
 
 enum { RULE_MAX = 128 };
 
@@ -109,4 +112,69 @@ size_t oa__charsmap_find(const oa__charsmap *m, const char *text, size_t len, oa
     }
     if (found > 0) *replacement = (oa__span){m->texts + start, strlen(m->texts + start)};
     return found;
+}
+
+/* The shortest rule that begins a chunk of a few bytes; false when there is none. */
+static bool find_first(const oa__charsmap *m, const char *text, size_t len, oa__span *replacement)
+{
+    if (m->n_units == 0) return false;
+    uint32_t at = offset_of(m->units[0]);
+    for (size_t i = 0; i < len && text[i] != 0; i++) {
+        uint8_t byte = (uint8_t)text[i];
+        at ^= byte;
+        if (at >= m->n_units || (m->units[at] & (LEAF | 0xff)) != byte) return false;
+        uint32_t unit = m->units[at];
+        at ^= offset_of(unit);
+        if (!(unit >> 8 & 1)) continue;
+        if (at >= m->n_units || !(m->units[at] & LEAF)) return false;
+        uint32_t start = m->units[at] & ~LEAF;
+        *replacement = (oa__span){m->texts + start, strlen(m->texts + start)};
+        return true;
+    }
+    return false;
+}
+
+static size_t grapheme_size(const char *text, size_t len)
+{
+    uint32_t cp, next;
+    utf8proc_int32_t state = 0;
+    size_t size = oa__utf8_decode(text, len, &cp);
+    /* Nothing joins two ASCII characters but a line end. */
+    if (size == 1 && size < len && (uint8_t)text[1] < 0x80)
+        return text[0] == '\r' && text[1] == '\n' ? 2 : 1;
+    while (size < len) {
+        size_t n = oa__utf8_decode(text + size, len - size, &next);
+        /* Our own tables first: they don't depend on the library's Unicode version. */
+        bool end =
+            utf8proc_grapheme_break_stateful((utf8proc_int32_t)cp, (utf8proc_int32_t)next, &state);
+        if (oa__bert_class(cp) & OA__BERT_CUTS) {
+            end = cp != '\r' || next != '\n';
+        } else if (oa__bert_class(next) & OA__BERT_JOINS) {
+            end = false;
+        }
+        if (end) break;
+        size += n;
+        cp = next;
+    }
+    return size;
+}
+
+int oa__charsmap_by_grapheme(const oa__charsmap *m, const char *text, size_t len, oa__str *out)
+{
+    for (size_t i = 0; i < len;) {
+        size_t size = grapheme_size(text + i, len - i), end = i + size;
+        oa__span r;
+        if (size < 6 && find_first(m, text + i, size, &r)) {
+            OA__TRY(oa__str_add(out, r.data, r.len));
+            i = end;
+        }
+        while (i < end) {
+            uint32_t cp;
+            size_t n = oa__utf8_decode(text + i, end - i, &cp);
+            if (!find_first(m, text + i, n, &r)) r = (oa__span){text + i, n};
+            OA__TRY(oa__str_add(out, r.data, r.len));
+            i += n;
+        }
+    }
+    return OA_OK;
 }

@@ -23,4 +23,9 @@ void oa__charsmap_free(oa__charsmap *m, oa__mem *mem);
 size_t oa__charsmap_find(const oa__charsmap *m, const char *text, size_t len,
                          oa__span *replacement);
 
+/* Append text as Hugging Face tokenizers maps it: a grapheme of less than 6 bytes becomes what the
+ * shortest rule at its beginning says, whole; of others, and where there is none, each character.
+ */
+int oa__charsmap_by_grapheme(const oa__charsmap *m, const char *text, size_t len, oa__str *out);
+
 #endif

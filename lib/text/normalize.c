@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "text/charsmap.h"
 #include "text/unicode_bert.h"
 
 enum { OUT_MAX = 1 << 30 }; /* a hostile replacement must not blow a text up */
@@ -17,6 +18,7 @@ struct oa__normalizer {
         char *text, *with;
         size_t text_len, with_len;
         oa__regex *regex;
+        oa__charsmap charsmap;
     } steps[OA__NORM_MAX];
 };
 
@@ -27,6 +29,8 @@ static int compile_step(oa__normalizer *n, const oa__norm_spec *spec)
     s->flags = spec->flags;
     s->text_len = spec->text.len;
     s->with_len = spec->with.len;
+    if (spec->kind == OA__NORM_CHARSMAP)
+        return oa__charsmap_init(&s->charsmap, n->mem, spec->text.data, spec->text.len);
     if (spec->kind == OA__NORM_REPLACE_REGEX)
         return oa__regex_new(&s->regex, n->mem, spec->text, false);
     s->text = oa__strndup(n->mem, spec->text.data ? spec->text.data : "", spec->text.len);
@@ -62,6 +66,7 @@ void oa__normalizer_free(oa__normalizer *n)
     if (!n) return;
     for (size_t i = 0; i < n->n; i++) {
         oa__regex_free(n->steps[i].regex);
+        oa__charsmap_free(&n->steps[i].charsmap, n->mem);
         oa__free(n->mem, n->steps[i].text);
         oa__free(n->mem, n->steps[i].with);
     }
@@ -203,6 +208,8 @@ static int apply(const struct norm_step *s, const char *text, size_t len, oa__st
         return replace(s, text, len, out);
     case OA__NORM_REPLACE_REGEX:
         return replace_regex(s, text, len, out);
+    case OA__NORM_CHARSMAP:
+        return oa__charsmap_by_grapheme(&s->charsmap, text, len, out);
     case OA__NORM_STRIP:
         return strip(s, text, len, out);
     default:

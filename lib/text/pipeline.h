@@ -23,7 +23,8 @@ enum oa__norm_kind {
     OA__NORM_STRIP_ACCENTS,
     OA__NORM_BERT_ACCENTS, /* marks without width only */
     OA__NORM_BERT_CLEAN,   /* control characters go, white space becomes a space */
-    OA__NORM_BERT_CHINESE  /* a space at both sides of each Chinese character */
+    OA__NORM_BERT_CHINESE, /* a space at both sides of each Chinese character */
+    OA__NORM_CHARSMAP      /* text is SentencePiece's precompiled map, by Hugging Face's rules */
 };
 
 enum { OA__STRIP_LEFT = 1, OA__STRIP_RIGHT = 2 };

@@ -77,6 +77,7 @@ typedef struct oa__vocab_spec {
                                      begin one have U+2581 in front, as in GGUF */
     uint32_t max_word_chars;      /* a longer word is unknown; 0 = 100 */
     bool keep_case, keep_accents; /* else text becomes lower case and loses its accents */
+    bool tidy;                    /* tokens . , ? and ! are written without a space in front */
 } oa__vocab_spec;
 
 /* Whether a file that names this pattern, and says nothing else, means tokens at the ends. */

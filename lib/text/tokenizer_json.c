@@ -77,8 +77,12 @@ static int reserve_tokens(oa__tokenizer_json *t, size_t need)
 
 int oa__tj_put_token(oa__tokenizer_json *t, oa__span text, const json_t *id, int32_t *out)
 {
+    return oa__tj_put_token_at(t, text, json_is_integer(id) ? json_integer_value(id) : -1, out);
+}
+
+int oa__tj_put_token_at(oa__tokenizer_json *t, oa__span text, json_int_t i, int32_t *out)
+{
     int show = text.len > 40 ? 40 : (int)text.len;
-    json_int_t i = json_is_integer(id) ? json_integer_value(id) : -1;
     if (i < 0 || (size_t)i >= t->max_ids)
         return oa__err(OA_EFORMAT, "tokenizer.json: id of token \"%.*s\" is not 0 to %zu", show,
                        text.data, t->max_ids - 1);
@@ -130,6 +134,8 @@ static int read_model(oa__tokenizer_json *t, const json_t *model)
     bool bpe = oa__tj_type_is(model, "BPE") ||
                (!json_object_get(model, "type") && json_object_get(model, "merges"));
     if (bpe) return oa__tj_read_bpe(t, model);
+    if (oa__tj_type_is(model, "Unigram")) return oa__tj_read_unigram(t, model);
+    if (oa__tj_type_is(model, "WordPiece")) return oa__tj_read_wordpiece(t, model);
     return oa__tj_unsupported("model", model);
 }
 
@@ -184,7 +190,7 @@ int oa__tokenizer_json_new(oa__tokenizer_json **out, oa__mem *mem, const char *j
     oa__tokenizer_json *t = oa__alloc(mem, sizeof *t);
     int rc;
     if (!t) return OA_ENOMEM;
-    t->mem = t->joined.mem = mem;
+    t->mem = t->joined.mem = t->charsmap.mem = mem;
     /* The JSON library allocates for itself: about this much. */
     size_t size = 0;
     if (oa__mul_size(len, 8, &size)) {
@@ -209,11 +215,13 @@ void oa__tokenizer_json_free(oa__tokenizer_json *t)
     json_decref(t->config);
     oa__free(t->mem, t->tokens);
     oa__free(t->mem, t->scores);
+    oa__free(t->mem, t->exact_scores);
     oa__free(t->mem, t->types);
     oa__free(t->mem, t->added);
     oa__free(t->mem, t->merges);
     oa__free(t->mem, t->merge_pairs);
     oa__str_free(&t->joined);
+    oa__str_free(&t->charsmap);
     if (t->reserved) oa__mem_release(t->mem, t->reserved);
     oa__free(t->mem, t);
 }

@@ -18,7 +18,9 @@ struct oa__tokenizer_json {
     oa__pipeline_spec pipeline;
     size_t cap; /* of tokens, scores, types, added */
     oa__span *tokens;
-    float *scores; /* unigram only */
+    float *scores; /* unigram only: (max_ids) */
+    double *exact_scores;
+    oa__str charsmap;
     int32_t *types;
     uint8_t *added;
     oa__span *merges, *merge_pairs;
@@ -41,11 +43,18 @@ int oa__tj_unsupported(const char *what, const json_t *object); /* OA_EUNSUPPORT
 
 /* Room for a token of this id; sets text and type. Fails when the id has another text. */
 int oa__tj_put_token(oa__tokenizer_json *t, oa__span text, const json_t *id, int32_t *out);
+int oa__tj_put_token_at(oa__tokenizer_json *t, oa__span text, json_int_t id, int32_t *out);
 /* A name as the file writes tokens: a string or an object with "content". */
 oa__span oa__tj_name_of(const json_t *token);
 int32_t oa__tj_find(const oa__tokenizer_json *t, oa__span text); /* slow: for few; -1 = none */
 
+/* An object of texts and ids. */
+int oa__tj_read_vocab(oa__tokenizer_json *t, const json_t *vocab);
 int oa__tj_read_bpe(oa__tokenizer_json *t, const json_t *model);
+int oa__tj_read_unigram(oa__tokenizer_json *t, const json_t *model);
+int oa__tj_read_wordpiece(oa__tokenizer_json *t, const json_t *model);
+/* The step of a Precompiled normalizer; its text is the decoded map. */
+int oa__tj_read_charsmap(oa__tokenizer_json *t, const json_t *object, oa__norm_spec *step);
 int oa__tj_read_added(oa__tokenizer_json *t, const json_t *added);
 int oa__tj_read_normalizer(oa__tokenizer_json *t, const json_t *object, unsigned depth);
 int oa__tj_read_pre_tokenizer(oa__tokenizer_json *t, const json_t *object, unsigned depth);

@@ -12,7 +12,7 @@ static int refuse(const json_t *model, const char *name)
                    name);
 }
 
-static int read_vocab(oa__tokenizer_json *t, const json_t *vocab)
+int oa__tj_read_vocab(oa__tokenizer_json *t, const json_t *vocab)
 {
     const char *key;
     json_t *id;
@@ -93,7 +93,7 @@ int oa__tj_read_bpe(oa__tokenizer_json *t, const json_t *model)
     OA__TRY(oa__tj_bool(model, "the model", "byte_fallback", false, &p->byte_fallback));
     OA__TRY(oa__tj_bool(model, "the model", "ignore_merges", false, &p->ignore_merges));
     OA__TRY(oa__tj_str(model, "the model", "unk_token", &unk));
-    OA__TRY(read_vocab(t, json_object_get(model, "vocab")));
+    OA__TRY(oa__tj_read_vocab(t, json_object_get(model, "vocab")));
     OA__TRY(read_merges(t, json_object_get(model, "merges")));
     if (unk.data) {
         t->spec.unk_id = oa__tj_find(t, unk);
@@ -104,7 +104,7 @@ int oa__tj_read_bpe(oa__tokenizer_json *t, const json_t *model)
         static const char hex[] = "0123456789ABCDEF";
         char name[7] = {'<', '0', 'x', hex[b >> 4], hex[b & 15], '>', 0};
         const json_t *id = json_object_get(json_object_get(model, "vocab"), name);
-        if (id) t->types[json_integer_value(id)] = OA__TOKEN_BYTE; /* checked by read_vocab */
+        if (id) t->types[json_integer_value(id)] = OA__TOKEN_BYTE; /* checked before */
     }
     return OA_OK;
 }

@@ -108,6 +108,11 @@ int oa__tj_read_normalizer(oa__tokenizer_json *t, const json_t *object, unsigned
         OA__TRY(oa__tj_str(object, "Prepend", "prepend", &step.text));
         return add_norm(t, step);
     }
+    if (oa__tj_type_is(object, "Precompiled")) {
+        oa__norm_spec step;
+        OA__TRY(oa__tj_read_charsmap(t, object, &step));
+        return add_norm(t, step);
+    }
     if (oa__tj_type_is(object, "Replace")) return read_replace(t, object);
     if (oa__tj_type_is(object, "Strip")) return read_strip(t, object);
     if (oa__tj_type_is(object, "BertNormalizer")) return read_bert(t, object);
@@ -263,6 +268,8 @@ static int read_decoder_step(oa__tokenizer_json *t, const json_t *object)
                                             "encoded so");
         return OA_OK;
     }
+    if (oa__tj_type_is(object, "WordPiece") && t->spec.kind == OA__VOCAB_WPM)
+        return oa__tj_bool(object, "the decoder", "cleanup", true, &t->spec.tidy);
     if (oa__tj_type_is(object, "ByteFallback") || oa__tj_type_is(object, "Fuse")) return OA_OK;
     if (oa__tj_type_is(object, "Metaspace")) {
         OA__TRY(oa__tj_str(object, "Metaspace", "prepend_scheme", &text));

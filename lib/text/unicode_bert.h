@@ -15,7 +15,9 @@ enum {
     OA__BERT_SPACE = 2,  /* clean_text makes a space of it */
     OA__BERT_PUNCT = 4,  /* BertPreTokenizer: a word by itself */
     OA__BERT_ACCENT = 8, /* BertNormalizer's strip_accents drops it, behind NFD */
-    OA__BERT_MARK = 16   /* StripAccents drops it */
+    OA__BERT_MARK = 16,  /* StripAccents drops it */
+    OA__BERT_JOINS = 32, /* one grapheme with the character in front */
+    OA__BERT_CUTS = 64   /* a grapheme ends behind it, whatever follows */
 };
 
 extern const struct oa__bert_range {

@@ -1,13 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write unicode_bert.c: what normalizers and pre-tokenizers of Hugging Face tokenizers (the Python
 module tokenizers, asked here for each code point) take for a control character, a space, an
-accent, a mark and punctuation, and what they take for lower case.
+accent, a mark and punctuation, what for lower case, and where they see a grapheme end.
 
     python unicode_bert.py > unicode_bert.c
 """
+import struct
+
 from tokenizers import normalizers, pre_tokenizers
 
 CODE_POINTS = [cp for cp in range(0x110000) if not 0xD800 <= cp < 0xE000]
+
+
+def charsmap(text, replacement):
+    """A precompiled map with one rule: units of a path, each at its byte in a block of its own."""
+    units = [0x100] * 256 * (len(text) + 2)
+    at = 0
+    units[at] = 256 << 10
+    at = 256
+    for i, byte in enumerate(text):
+        at ^= byte
+        block = 256 * (i + 2)
+        last = i + 1 == len(text)
+        units[at] = byte | last << 8 | (at ^ block) << 10
+        at = block
+    units[at] = 1 << 31
+    blob = struct.pack("<%dI" % len(units), *units)
+    return struct.pack("<I", len(blob)) + blob + replacement + b"\0"
 
 
 def ask():
@@ -15,6 +34,8 @@ def ask():
     clean = normalizers.BertNormalizer(**{**off, "clean_text": True})
     accents = normalizers.BertNormalizer(**{**off, "strip_accents": True})
     marks, lower = normalizers.StripAccents(), normalizers.Lowercase()
+    rule_a = normalizers.Precompiled(charsmap(b"a", b"b"))
+    rule_mark = normalizers.Precompiled(charsmap("\u0301".encode(), b"x"))
     words = pre_tokenizers.BertPreTokenizer()
     classes, lowers = {}, {}
     for cp in CODE_POINTS:
@@ -24,6 +45,9 @@ def ask():
         bits |= 4 if [w for w, _ in words.pre_tokenize_str("a" + c + "b")] == ["a", c, "b"] else 0
         bits |= 8 if accents.normalize_str("a" + c) == "a" else 0
         bits |= 16 if marks.normalize_str("a" + c) == "a" else 0
+        # A grapheme of less than 6 bytes becomes what a rule for its first character says.
+        bits |= 32 if rule_a.normalize_str("a" + c) == "b" else 0
+        bits |= 64 if rule_mark.normalize_str(c + "\u0301\u0301") == c + "x" else 0
         if bits:
             classes[cp] = bits
         small = lower.normalize_str(c)

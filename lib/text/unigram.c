@@ -8,6 +8,7 @@
  * ties go. A word is what lies between places that no token reaches across.
  */
 #include <float.h>
+#include <math.h>
 
 #include "text/vocab_priv.h"
 
@@ -209,12 +210,16 @@ static int fill(oa__vocab *v, const oa__vocab_spec *spec, oa__trie_entry *entrie
     double lowest = FLT_MAX, highest = -FLT_MAX;
     for (size_t i = 0; i < v->n_tokens; i++) {
         u->score[i] = score_of(spec, i);
-        if (v->types[i] != OA__TOKEN_NORMAL) continue;
+        /* Exact scores: of all tokens that the model has, whatever else they are. */
+        bool counts =
+            spec->exact_scores ? !isnan(spec->exact_scores[i]) : v->types[i] == OA__TOKEN_NORMAL;
+        if (!counts) continue;
         if (u->score[i] < lowest) lowest = u->score[i];
         if (u->score[i] > highest) highest = u->score[i];
     }
     for (size_t i = 0; i < v->n_tokens; i++) {
         oa__span t = oa__vocab_token(v, (int32_t)i);
+        if (spec->exact_scores && isnan(spec->exact_scores[i])) continue;
         if (v->types[i] == OA__TOKEN_USER_DEFINED) {
             /* Always chosen, as SentencePiece has it. */
             if (!spec->exact_scores) u->score[i] = (double)t.len * highest - 0.1;

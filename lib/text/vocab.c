@@ -167,7 +167,7 @@ static int spell_tokens(oa__vocab *v, const oa__vocab_spec *spec, bool marks)
             break;
         default:
             if (v->kind == OA__VOCAB_WPM) {
-                n = oa__wordpiece_spell(t, spec->inner_prefix, out);
+                n = oa__wordpiece_spell(t, spec, out);
             } else if (v->byte_level && spell_bpe(t, out, &n)) {
                 v->flags[i] |= OA__TOKEN_MAPPED;
             } else if (v->byte_level || !marks) {
@@ -299,7 +299,7 @@ static int build(oa__vocab *v, const oa__vocab_spec *spec)
         v->byte_level = p->bytes && v->kind == OA__VOCAB_BPE;
         v->ignore_merges = p->ignore_merges;
         v->fuse_unk = p->fuse_unk;
-        v->strip_space = p->strip > 0;
+        v->strip_space = p->strip > 0 || v->kind == OA__VOCAB_WPM;
         OA__TRY(oa__normalizer_new(&v->normalizer, v->mem, p));
         OA__TRY(oa__pretoken_new(&v->pretoken, v->mem, p));
     }

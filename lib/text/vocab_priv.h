@@ -231,7 +231,7 @@ int oa__spm_check_bytes(const oa__vocab *v, const char *kind);
 int oa__unigram_init(oa__vocab *v, const oa__vocab_spec *spec);
 int oa__wordpiece_init(oa__vocab *v, const oa__vocab_spec *spec);
 /* What a token writes: a space in front when it begins a word. One byte longer than t at most. */
-size_t oa__wordpiece_spell(oa__span t, const char *inner_prefix, char *out);
+size_t oa__wordpiece_spell(oa__span t, const oa__vocab_spec *spec, char *out);
 
 /* Bytes of byte-level BPE: the code point that stands for a byte, and back (-1 = none). */
 uint32_t oa__bpe_byte_to_char(uint8_t byte);

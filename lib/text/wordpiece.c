@@ -216,14 +216,16 @@ int oa__wordpiece_init(oa__vocab *v, const oa__vocab_spec *spec)
     return rc;
 }
 
-size_t oa__wordpiece_spell(oa__span t, const char *inner_prefix, char *out)
+size_t oa__wordpiece_spell(oa__span t, const oa__vocab_spec *spec, char *out)
 {
-    bool marked = begins_with(t, inner_prefix ? inner_prefix : OA__SPM_SPACE);
-    size_t skip = marked ? strlen(inner_prefix ? inner_prefix : OA__SPM_SPACE) : 0;
-    bool first = marked == !inner_prefix;
+    const char *mark = spec->inner_prefix ? spec->inner_prefix : OA__SPM_SPACE;
+    bool marked = begins_with(t, mark);
+    size_t skip = marked ? strlen(mark) : 0, len = t.len - skip;
+    bool first = marked == !spec->inner_prefix;
+    if (spec->tidy && len == 1 && strchr(".,?!", t.data[skip])) first = false;
     if (first) *out++ = ' ';
-    memcpy(out, t.data + skip, t.len - skip);
-    return t.len - skip + first;
+    if (len > 0) memcpy(out, t.data + skip, len);
+    return len + first;
 }
 
 void oa__wordpiece_free(oa__wordpiece *w, oa__mem *mem)

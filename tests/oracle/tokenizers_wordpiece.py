@@ -23,18 +23,22 @@ except ImportError as error:
 N_RANDOM = 50000
 
 
-def model(path):
+def vocab(path):
     fields = GGUFReader(path).fields
     tokens = fields["tokenizer.ggml.tokens"].contents()
     types = fields["tokenizer.ggml.token_type"].contents()
-    vocab = {}
+    out = {}
     for i, (text, kind) in enumerate(zip(tokens, types)):
         if text.startswith("\u2581"):
             text = text[1:]
         elif kind == 1 and not (text.startswith("[") and text.endswith("]")):
             text = "##" + text
-        vocab[text] = i
-    tok = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))
+        out[text] = i
+    return out
+
+
+def model(path):
+    tok = Tokenizer(models.WordPiece(vocab(path), unk_token="[UNK]", max_input_chars_per_word=100))
     tok.normalizer = normalizers.BertNormalizer()
     tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tok
