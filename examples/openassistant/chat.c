@@ -135,6 +135,7 @@ static int begin(chat_state *s)
     int rc = oa_chat_new(&s->chat, s->model, &s->opts);
     oa_sampler *sampler = NULL;
     if (rc == OA_OK) rc = oa_chat_get_sampler(s->chat, &sampler);
+    if (rc == OA_OK) rc = load_sampling(s->model, sampler);
     if (rc == OA_OK) rc = args_apply_params(args, sampler);
     if (rc == OA_ENOTFOUND && !args->template_name && !args->template_file) {
         ui_error("the model carries no chat template: name one with --template");

@@ -137,6 +137,8 @@ oa_model *load_model(const cli_args *args, const char *name, uint32_t flags, int
 int load_model_opts(const cli_args *args, uint32_t flags, oa_model_opts *opts);
 /* Say why a model could not be opened or inspected. */
 int load_model_fail(int code, const char *name);
+/* Give a sampler the values that the model's metadata names; those that it can't take are noted. */
+int load_sampling(const oa_model *model, oa_sampler *sampler);
 int load_kv_type(const cli_args *args, uint32_t *kv_type);
 /* Read a whole file, "-" is standard input; NUL added; NULL when it said why not. */
 char *load_file(const char *path, size_t *len);

@@ -301,3 +301,24 @@ const char *load_finish_text(uint32_t finish)
         return "none";
     }
 }
+
+int load_sampling(const oa_model *model, oa_sampler *sampler)
+{
+    static const char *const pairs[][2] = {
+        {"general.sampling.temp", "temperature"},
+        {"general.sampling.top_k", "top_k"},
+        {"general.sampling.top_p", "top_p"},
+        {"general.sampling.min_p", "min_p"},
+        {"general.sampling.penalty_repeat", "repeat_penalty"},
+        {"general.sampling.penalty_last_n", "repeat_last_n"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        char text[64];
+        size_t len;
+        int rc = oa_model_copy_meta(model, pairs[i][0], text, sizeof text, &len);
+        if (rc == OA_ENOTFOUND) continue;
+        if (rc == OA_OK) rc = oa_sampler_set_text(sampler, pairs[i][1], text);
+        if (rc < 0) ui_note("the model's %s is not used: %s", pairs[i][0], oa_error_last());
+    }
+    return OA_OK;
+}

@@ -119,6 +119,7 @@ static int answer(run_state *r)
     adapters_use(&r->adapters, &opts);
     int rc = oa_session_new(&r->session, r->model, &opts);
     if (rc == OA_OK) rc = oa_sampler_new(&r->sampler, NULL);
+    if (rc == OA_OK) rc = load_sampling(r->model, r->sampler);
     if (rc == OA_OK) rc = args_apply_params(args, r->sampler);
     double start = ui_now();
     if (rc == OA_OK) rc = oa_session_set_ids(r->session, r->ids, r->n_ids, &r->n_reused);
