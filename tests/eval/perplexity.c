@@ -201,13 +201,17 @@ static void test_eval_perplexity__progress_and_cancel(void **state)
         assert_int_equal(s.last, s.total);
         assert_true(s.n > r.n_windows);
         const uint64_t n_calls = s.n;
+        size_t n_cancelled = 0;
         for (uint64_t at = 1; at <= n_calls; at += 3) {
             s = (stop){.at = at};
             r.nll = 5;
-            assert_err(oa_eval_perplexity(m, text, TEXT_LEN, &o, &r), OA_ECANCELLED, "");
-            assert_int_equal(s.n, at);
-            assert_true(r.nll == 0 && r.n_scored == 0);
+            const int rc = oa_eval_perplexity(m, text, TEXT_LEN, &o, &r);
+            /* some calls come by the clock: another run may have fewer */
+            assert_int_equal(rc, s.n < at ? OA_OK : OA_ECANCELLED);
+            assert_true(rc == OA_OK || (s.n == at && r.nll == 0 && r.n_scored == 0));
+            n_cancelled += rc == OA_ECANCELLED;
         }
+        assert_true(n_cancelled > 0);
     }
     oa_model_free(m);
 }
