@@ -21,7 +21,7 @@ typedef struct option {
 } option;
 
 #define AT(field) offsetof(cli_args, field)
-#define LOADS (CLI_CHAT | CLI_RUN | CLI_BENCH | CLI_PERPLEXITY)
+#define LOADS (CLI_CHAT | CLI_RUN | CLI_BENCH | CLI_PERPLEXITY | CLI_EMBED)
 #define SPEAKS (CLI_CHAT | CLI_RUN)
 #define WRITES (CLI_CONVERT | CLI_QUANTIZE | CLI_MERGE)
 #define ALL (LOADS | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | WRITES | CLI_PULL)
@@ -31,7 +31,7 @@ static const option options[] = {
      "GGUF file, Hugging Face folder, or name of an installed model"},
     {"tokenizer", 0, TEXT, AT(tokenizer), CLI_TOKENIZE, "FILE",
      "GGUF file whose vocabulary to use; it needs no weights"},
-    {"file", 'f', TEXT, AT(file), CLI_RUN | CLI_TOKENIZE, "FILE",
+    {"file", 'f', TEXT, AT(file), CLI_RUN | CLI_TOKENIZE | CLI_EMBED, "FILE",
      "read the text from a file; - is standard input"},
     {"load", 0, TEXT, AT(load), CLI_CHAT, "FILE", "go on with a chat that /save wrote"},
     {"adapter", 0, TEXTS, AT(adapters), SPEAKS | CLI_MERGE, "PATH[=SCALE]",
@@ -56,7 +56,7 @@ static const option options[] = {
     {"stop", 0, TEXTS, AT(stops), CLI_RUN, "TEXT",
      "end the answer before this text; may be given several times"},
     {"ignore-end", 0, SWITCH, AT(ignore_end), CLI_RUN, NULL, "go on past the model's end tokens"},
-    {"ctx", 0, COUNT, AT(n_ctx), SPEAKS | CLI_INFO | CLI_BENCH | CLI_PERPLEXITY, "N",
+    {"ctx", 0, COUNT, AT(n_ctx), SPEAKS | CLI_INFO | CLI_BENCH | CLI_PERPLEXITY | CLI_EMBED, "N",
      "context in tokens; 0 = what the model was trained for"},
     {"kv", 0, TEXT, AT(kv_type), LOADS | CLI_INFO, "TYPE", "cache of f16 (default) or f32"},
     {"prompt", 0, COUNT, AT(n_prompt), CLI_BENCH, "N", "tokens of the prompt to read; default 512"},
@@ -67,6 +67,10 @@ static const option options[] = {
     {"windows", 0, COUNT, AT(n_windows), CLI_PERPLEXITY, "N", "windows to look at; 0 = all"},
     {"steps", 0, SWITCH, AT(steps), CLI_PERPLEXITY, NULL,
      "compute token by token; the result is the same"},
+    {"pooling", 0, TEXT, AT(pooling), CLI_EMBED, "KIND",
+     "mean of all tokens (default), last token, or cls, the first"},
+    {"no-normalize", 0, SWITCH, AT(no_normalize), CLI_EMBED, NULL,
+     "vectors as they come, not of length 1"},
     {"type", 0, TEXT, AT(type), CLI_CONVERT | CLI_MERGE, "TYPE",
      "type of the matrices, as quantize takes it; without it each stays as it is"},
     {"pure", 0, SWITCH, AT(pure), CLI_CONVERT | CLI_QUANTIZE, NULL,
@@ -85,10 +89,10 @@ static const option options[] = {
      "branch, tag or commit; by default the newest"},
     {"json", 0, SWITCH, AT(json),
      CLI_RUN | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | CLI_BENCH | CLI_PERPLEXITY | WRITES |
-         CLI_PULL,
+         CLI_PULL | CLI_EMBED,
      NULL, "print JSON"},
-    {"jsonl", 0, SWITCH, AT(jsonl), CLI_TOKENIZE, NULL,
-     "one JSON string per line in, one JSON array of ids per line out"},
+    {"jsonl", 0, SWITCH, AT(jsonl), CLI_TOKENIZE | CLI_EMBED, NULL,
+     "one JSON string per line in, one JSON array per line out"},
     {"quiet", 'q', SWITCH, AT(quiet), ALL, NULL, "no progress and no remarks"},
     {"verbose", 'v', SWITCH, AT(verbose), ALL, NULL, "say on standard error what is done"},
     {"help", 'h', SWITCH, AT(help), ALL, NULL, "print this text"},

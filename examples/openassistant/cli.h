@@ -38,7 +38,8 @@ enum cli_verb_bit {
     CLI_QUANTIZE = 1 << 7,
     CLI_PERPLEXITY = 1 << 8,
     CLI_PULL = 1 << 9,
-    CLI_MERGE = 1 << 10
+    CLI_MERGE = 1 << 10,
+    CLI_EMBED = 1 << 11
 };
 
 /* A sampler parameter given as an option. */
@@ -56,12 +57,12 @@ typedef struct cli_texts {
 /* Everything that options can say; zero is "not given". Texts point into argv. */
 typedef struct cli_args {
     const char *model, *tokenizer, *file, *system, *template_name, *template_file, *cpu, *kv_type,
-        *load, *type, *revision;
+        *load, *type, *revision, *pooling;
     cli_texts stops, adapters;
     uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs, stride, n_windows;
     uint64_t memory_limit;
     bool json, jsonl, raw, cut, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
-        metadata, pure, steps, dataset, help;
+        metadata, pure, steps, dataset, no_normalize, help;
     const char **words; /* arguments that are no options */
     size_t n_words;
     cli_param *params;
@@ -187,6 +188,7 @@ int verb_convert(cli_args *args);
 int verb_quantize(cli_args *args);
 int verb_merge(cli_args *args);
 int verb_perplexity(cli_args *args);
+int verb_embed(cli_args *args);
 
 /* Write `in` to `out` with matrices of `type` (NULL = as they are); exit code. */
 int convert_run(const cli_args *args, const char *in, const char *out, const char *type);

@@ -24,6 +24,7 @@ const cli_verb cli_verbs[] = {
      "write a model file with adapters made part of it", verb_merge},
     {"perplexity", CLI_PERPLEXITY, "[OPTION]... FILE", "measure how well a model predicts a text",
      verb_perplexity},
+    {"embed", CLI_EMBED, "[OPTION]... [TEXT... | -]", "turn texts into vectors", verb_embed},
 };
 const size_t cli_n_verbs = sizeof(cli_verbs) / sizeof(cli_verbs[0]);
 

@@ -26,6 +26,7 @@ _openassistant()
             words="$words chatml llama-2 zephyr plain"
             ;;
         --kv) words="f16 f32" ;;
+        --pooling) words="mean last cls" ;;
         --cpu) words="c avx2 avx512vnni" ;;
         --type)
             words=$("$cmd" help quantize 2>/dev/null | awk '/^Types/ {on = 1; next} on {print $1}')

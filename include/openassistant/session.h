@@ -304,6 +304,43 @@ OA_API int oa_session_get_logits(oa_session *session, const float **logits, size
 OA_API int oa_session_append_logits(oa_session *session, const int32_t *ids, size_t n_ids,
                                     float *logits, size_t logits_len);
 
+/** Which hidden states an embedding is made of. */
+enum oa_pooling {
+    OA_POOL_MEAN = 0, /**< the mean of all tokens' */
+    OA_POOL_LAST = 1, /**< the last token's */
+    OA_POOL_CLS = 2   /**< the first token's */
+};
+
+/** Switches of oa_session_embed(). */
+enum oa_embed_flags {
+    OA_EMBED_NORMALIZE = 1 << 0 /**< scale to length 1, so that a sum of products is a cosine */
+};
+
+/**
+ * Turn a text's tokens into one vector, from the hidden states behind the model's last norm.
+ *
+ * The session is emptied first and then holds these tokens. Its adapters take part. Sums are in
+ * double, in ascending order: the vector has the same bits with any number of threads, on any tier
+ * and with any n_batch.
+ *
+ * @param session  the session; what it held is forgotten
+ * @param ids      token ids
+ * @param n_ids    how many, at least 1
+ * @param pooling  one of #oa_pooling
+ * @param flags    sum of #oa_embed_flags
+ * @param out      receives oa_model_info::d_model floats
+ * @param out_len  floats at `out`
+ * @return OA_OK; OA_EINVAL also for an id outside the vocabulary; OA_EFULL when the context can't
+ *         hold them; OA_ELIMIT when out_len is too small; OA_EFORMAT when the model gives no
+ *         numbers; OA_ECANCELLED; OA_ENOMEM. On failure the session is empty or, when the arguments
+ *         were refused, as it was
+ *
+ * Thread safety: a session belongs to one thread at a time.
+ * @since 0.1
+ */
+OA_API int oa_session_embed(oa_session *session, const int32_t *ids, size_t n_ids, uint32_t pooling,
+                            uint32_t flags, float *out, size_t out_len);
+
 /**
  * Write the session to a file: its tokens, its cache, and which model they belong to. The file
  * appears under its name only when it is complete.

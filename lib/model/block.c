@@ -127,7 +127,7 @@ static void ffn_out_row(oa__work *w, size_t i)
 
 /* --- the layer ------------------------------------------------------------------------------ */
 
-/* q, k and v of the rows; in the last layer only those that want logits go on. */
+/* q, k and v of the rows; in the last layer only those that want something go on. */
 static int attention_half(oa__work *w, bool narrow)
 {
     const oa__layer *l = w->layer;

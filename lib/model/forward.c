@@ -4,7 +4,8 @@
  *
  *     x  <- embedding rows, and those of positions              (n_rows, d_model)
  *     each layer: block.c
- *     logits <- norm(x) Wout                                    rows that want them
+ *     hidden <- norm(x)                                         rows that want it
+ *     logits <- hidden Wout                                     rows that want them
  *
  * A row's numbers depend on its token, its position and the pages only: every stage computes rows
  * one by one, or in tiles that the kernels promise not to show. So it does not matter how rows are
@@ -132,13 +133,18 @@ static void move_row(float *rows, size_t stride, size_t n, size_t to, size_t fro
     memcpy(rows + to * stride, rows + from * stride, n * sizeof *rows);
 }
 
+static bool is_wanted(const oa__row *r)
+{
+    return r->logits != NULL || r->hidden != NULL;
+}
+
 /* All that later stages read of a row moves along. */
 void oa__keep_wanted(oa__work *w)
 {
     const size_t d = w->m->hp.d_model;
     size_t n = 0;
     for (size_t i = 0; i < w->n; i++) {
-        if (w->rows[i].logits == NULL) continue;
+        if (!is_wanted(&w->rows[i])) continue;
         if (n != i) {
             w->rows[n] = w->rows[i];
             move_row(w->x, d, d, n, i);
@@ -161,13 +167,33 @@ static bool evenly_spaced(const oa__work *w, size_t begin, size_t end)
     return true;
 }
 
+/* Hand out hidden states; then only rows that want logits are left. */
+static void give_hidden(oa__work *w)
+{
+    const size_t d = w->m->hp.d_model;
+    size_t n = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        const float *h = w->h + i * w->h_stride;
+        if (w->rows[i].hidden != NULL) memcpy(w->rows[i].hidden, h, d * sizeof *h);
+        if (w->rows[i].logits == NULL) continue;
+        if (n != i) {
+            w->rows[n] = w->rows[i];
+            move_row(w->h, w->h_stride, d, n, i);
+        }
+        n++;
+    }
+    w->n = n;
+}
+
 static int run_output(oa__work *w)
 {
     const oa_model *m = w->m;
-    const size_t n_vocab = m->hp.n_vocab, n_all = w->n;
+    const size_t n_vocab = m->hp.n_vocab;
     const bool more = m->vecs[OA__V_OUT_BIAS] || m->hp.logit_scale != 1 || m->hp.logit_cap != 0;
     w->layer = NULL;
     oa__each_row(w, norm_out_row);
+    give_hidden(w);
+    const size_t n_all = w->n;
     /* In parts, so that a cancel is heard in between; scattered ones through a buffer. */
     for (size_t begin = 0; begin < n_all; begin += OA__WORK_LOGITS) {
         const size_t n = n_all - begin < OA__WORK_LOGITS ? n_all - begin : OA__WORK_LOGITS;
@@ -205,6 +231,7 @@ static int forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa__r
         return oa__err(OA_EINTERNAL, "forward pass of %zu rows, work for %zu", n_rows,
                        w->n_rows_max);
     }
+    size_t n_logits = 0;
     w->n = n_rows;
     w->n_wanted = 0;
     w->has_adapters = false;
@@ -213,11 +240,12 @@ static int forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa__r
     for (size_t i = 0; i < n_rows; i++) {
         OA__TRY(check_row(m, &rows[i]));
         w->rows[i] = rows[i];
-        w->n_wanted += rows[i].logits != NULL;
+        w->n_wanted += is_wanted(&rows[i]);
+        n_logits += rows[i].logits != NULL;
         w->has_adapters = w->has_adapters || rows[i].adapters != NULL;
     }
-    if (w->n_wanted > w->n_logits_max) {
-        return oa__err(OA_EINTERNAL, "%zu rows want logits, work for %zu", w->n_wanted,
+    if (n_logits > w->n_logits_max) {
+        return oa__err(OA_EINTERNAL, "%zu rows want logits, work for %zu", n_logits,
                        w->n_logits_max);
     }
     if (w->has_adapters) OA__TRY(oa__work_fit_adapters(w));

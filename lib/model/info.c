@@ -86,6 +86,11 @@ const oa__vocab *oa__model_vocab(const oa_model *m)
     return m->vocab;
 }
 
+uint32_t oa__model_d_model(const oa_model *m)
+{
+    return m->hp.d_model;
+}
+
 uint32_t oa__model_n_vocab(const oa_model *m)
 {
     return m->hp.n_vocab;

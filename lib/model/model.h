@@ -19,6 +19,7 @@
 oa__mem *oa__model_mem(const oa_model *m);
 const oa__vocab *oa__model_vocab(const oa_model *m);
 uint32_t oa__model_n_vocab(const oa_model *m); /* width of the logits */
+uint32_t oa__model_d_model(const oa_model *m); /* width of hidden states */
 uint32_t oa__model_n_ctx_train(const oa_model *m);
 /* Most positions that there are; UINT32_MAX where they turn and so never end. */
 uint32_t oa__model_n_ctx_max(const oa_model *m);
@@ -71,6 +72,7 @@ typedef struct oa__row {
     uint32_t pos;       /* position in its sequence */
     void *const *pages; /* the sequence's pages: position p is in pages[p / 32], slot p % 32 */
     float *logits;      /* (n_vocab) receives the logits after this token; NULL = not wanted */
+    float *hidden;      /* (d_model) receives what the logits are made of; NULL = not wanted */
     const oa__adapters *adapters; /* of the sequence: the same in all its rows; may be NULL */
     bool rope_long; /* the sequence may outgrow oa__model_n_ctx_short(): set in all its rows */
 } oa__row;

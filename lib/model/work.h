@@ -70,7 +70,7 @@ struct oa__work {
     float *low; /* (n_rows, low_width) between the two products of an adapter; grows as needed */
     size_t low_width;
     /* of the pass */
-    size_t n, n_wanted;
+    size_t n, n_wanted; /* rows; those that want something */
     bool kv_f32, has_adapters;
     size_t half_size; /* bytes of the keys of one head in a page; the values follow */
     int (*check)(void *arg);
@@ -105,7 +105,7 @@ void oa__norm(const oa_model *m, float *y, const float *x, float *const *v, size
 void oa__add_bias(const oa_model *m, float *y, const float *bias, size_t n); /* NULL = none */
 /* Hear the callback: OA_ECANCELLED or OA_OK. */
 int oa__work_poll(oa__work *w);
-/* Keep the rows that want logits. */
+/* Keep the rows that want something. */
 void oa__keep_wanted(oa__work *w);
 
 /* Layer `index` for all rows (block.c). */

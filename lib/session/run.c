@@ -87,19 +87,19 @@ int oa__job_begin(oa__job *job)
     oa__assert(total >= 1 && total >= s->n);
     job->logits_cut = false;
     job->first = job->next = s->n_done;
-    if (s->n_done == total && s->logits_at == total) return OA_OK;
+    if (s->n_done == total && s->logits_at == total && !job->hidden) return OA_OK;
 
     int rc = OA_OK;
     const size_t n_pages = (total + OA__PAGE_LEN - 1) / OA__PAGE_LEN;
     OA__TRY(
         oa__shared_grow(s->shared, (void **)&s->pages, &s->pages_cap, n_pages, sizeof *s->pages));
-    if (!s->logits) {
+    if (!s->logits && !job->hidden) {
         s->logits = oa__shared_alloc(s->shared, oa__model_n_vocab(s->model), sizeof *s->logits);
         if (!s->logits) return OA_ENOMEM;
     }
-    /* At least the last token is computed, for its logits; with more logits wanted, all of
-     * theirs. */
-    const size_t last = job->logits ? job->logits_from : total - 1;
+    /* At least the last token is computed, for its logits; with more wanted, all of theirs. */
+    size_t last = job->logits ? job->logits_from : total - 1;
+    if (job->hidden) last = job->hidden_from;
     if (shares(s)) adopt(s, last, &job->next);
     if (job->next > last) {
         /* The same bits are written once more, so what is below the length stays right. But other
@@ -131,7 +131,8 @@ void oa__job_abandon(oa__job *job)
 void oa__job_commit(oa__job *job)
 {
     oa_session *s = job->s;
-    s->n = s->n_done = s->logits_at = job->total;
+    s->n = s->n_done = job->total;
+    s->logits_at = job->hidden ? 0 : job->total;
 }
 
 /* --- passes ----------------------------------------------------------------------------------- */
@@ -202,6 +203,7 @@ static size_t gather(oa__job *jobs, size_t n_jobs, oa__row *rows, size_t n_max, 
         size_t take = job->total - job->next;
         if (take > n_max - n) take = n_max - n;
         const size_t n_vocab = oa__model_n_vocab(s->model);
+        const size_t d_model = oa__model_d_model(s->model);
         for (size_t pos = job->next; pos < job->next + take; pos++) {
             oa__row *row = &rows[n++];
             row->id = s->ids[pos];
@@ -209,8 +211,11 @@ static size_t gather(oa__job *jobs, size_t n_jobs, oa__row *rows, size_t n_max, 
             row->pages = s->pages;
             row->adapters = s->adapters;
             row->rope_long = s->rope_long;
-            row->logits = NULL;
-            if (pos + 1 == job->total) {
+            row->logits = row->hidden = NULL;
+            if (job->hidden) {
+                if (pos >= job->hidden_from && pos < job->hidden_end)
+                    row->hidden = job->hidden + (pos - job->hidden_from) * d_model;
+            } else if (pos + 1 == job->total) {
                 row->logits = s->logits;
                 job->logits_cut = true;
             } else if (job->logits && pos >= job->logits_from) {
@@ -246,7 +251,7 @@ int oa__jobs_run(oa__job *jobs, size_t n_jobs)
         if (!is_open(job)) continue;
         sh = job->s->shared;
         n_left += job->total - job->next;
-        n_logits++;
+        n_logits += !job->hidden;
         if (job->logits) {
             many_logits = true;
             n_logits += job->total - job->logits_from;

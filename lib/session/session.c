@@ -203,14 +203,26 @@ fail:
 
 /* --- computing -------------------------------------------------------------------------------- */
 
-int oa__session_put_ids(oa_session *s, const int32_t *ids, size_t n_ids)
+static int write_ids(oa_session *s, size_t at, const int32_t *ids, size_t n_ids)
 {
     /* The ids may be a part of our own, borrowed with oa_session_get_ids(). */
     const uintptr_t offset = (uintptr_t)ids - (uintptr_t)s->ids;
     const bool own = s->ids && offset < s->ids_cap * sizeof *ids;
-    OA__TRY(oa__session_reserve(s, s->n + n_ids));
+    OA__TRY(oa__session_reserve(s, at + n_ids));
     if (own) ids = s->ids + offset / sizeof *ids;
-    if (n_ids > 0) memmove(s->ids + s->n, ids, n_ids * sizeof *ids);
+    if (n_ids > 0) memmove(s->ids + at, ids, n_ids * sizeof *ids);
+    return OA_OK;
+}
+
+int oa__session_put_ids(oa_session *s, const int32_t *ids, size_t n_ids)
+{
+    return write_ids(s, s->n, ids, n_ids);
+}
+
+int oa__session_replace_ids(oa_session *s, const int32_t *ids, size_t n_ids)
+{
+    OA__TRY(write_ids(s, 0, ids, n_ids));
+    oa__session_cut(s, 0);
     return OA_OK;
 }
 

@@ -6,7 +6,7 @@
  *   cache.c    the tree of full pages that the sessions of a model share
  *   works.c    scratch memory, lent to whoever computes; what hangs in the model's shared slot
  *   run.c      jobs: bring sequences up to a length, in shared passes, all or nothing
- *   session.c  the public session; step.c, many.c, generate.c, saved.c build on it
+ *   session.c  the public session; many.c, generate.c, saved.c, embed.c build on it
  *   chat.c     the public chat; chat_tree.c keeps its messages, chat_saved.c its file
  */
 #ifndef OA_SESSION_SESSION_PRIV_H
@@ -145,6 +145,9 @@ int oa__session_check_ids(const oa_session *s, const int32_t *ids, size_t n_ids,
 int oa__session_reserve(oa_session *s, size_t n);
 /* Write ids that were checked and fit behind the last one; the length stays. */
 int oa__session_put_ids(oa_session *s, const int32_t *ids, size_t n_ids);
+/* Empty the session and write ids that were checked, as put_ids does; the length is 0. On failure
+ * nothing changed. */
+int oa__session_replace_ids(oa_session *s, const int32_t *ids, size_t n_ids);
 /* Forget everything past n_ids tokens. Needs no memory. */
 void oa__session_cut(oa_session *s, size_t n_ids);
 /* Drop pages that hold none of the first n tokens, and shorten the way in the tree. */
@@ -161,11 +164,14 @@ int oa__session_pick(oa_session *s, oa_sampler *sampler, int32_t *id);
  * logits after the last one. Until oa__job_commit() the session keeps its length. */
 typedef struct oa__job {
     oa_session *s;
-    size_t total;           /* tokens when the job is done, 1 or more */
-    float *logits;          /* (total - logits_from, n_vocab) receives more logits; NULL = none */
-    size_t logits_from;     /* first position whose logits are wanted there */
-    oa__progress *progress; /* NULL = none */
-    uint64_t progress_at;   /* what `progress` is told when the job begins */
+    size_t total;       /* tokens when the job is done, 1 or more */
+    float *logits;      /* (total - logits_from, n_vocab) receives more logits; NULL = none */
+    size_t logits_from; /* first position whose logits are wanted there */
+    float *hidden;      /* (hidden_end - hidden_from, d_model) receives hidden states, and no
+                           logits are computed; NULL = none */
+    size_t hidden_from, hidden_end; /* positions whose hidden states are wanted */
+    oa__progress *progress;         /* NULL = none */
+    uint64_t progress_at;           /* what `progress` is told when the job begins */
 
     size_t first;    /* first position to compute */
     size_t next;     /* all before it are computed */

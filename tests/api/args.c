@@ -334,6 +334,16 @@ static void test_api_args__session(void **state)
     assert_err(oa_session_append_logits(session, ids, 1, rows, 4), OA_ELIMIT, "");
     assert_err(oa_session_append_logits(session, ids, SIZE_MAX, rows, 4), OA_ELIMIT, "");
     assert_ok(oa_session_append_logits(session, NULL, 0, NULL, 0));
+    assert_inval(oa_session_embed(NULL, ids, 1, OA_POOL_MEAN, 0, rows, 4));
+    assert_inval(oa_session_embed(session, NULL, 1, OA_POOL_MEAN, 0, rows, 4));
+    assert_inval(oa_session_embed(session, ids, 0, OA_POOL_MEAN, 0, rows, 4));
+    assert_inval(oa_session_embed(session, ids, 1, OA_POOL_CLS + 1, 0, rows, 4));
+    assert_inval(oa_session_embed(session, ids, 1, OA_POOL_MEAN, 2, rows, 4));
+    assert_inval(oa_session_embed(session, ids, 1, OA_POOL_MEAN, 0, NULL, 4));
+    assert_err(oa_session_embed(session, ids, 1, OA_POOL_MEAN, 0, rows, 4), OA_ELIMIT, "4");
+    assert_inval(oa_session_embed(session, ids, 2, OA_POOL_LAST, 0, rows, SIZE_MAX));
+    assert_err(oa_session_embed(session, ids, SIZE_MAX, OA_POOL_LAST, 0, rows, SIZE_MAX), OA_EFULL,
+               "");
     assert_inval(oa_session_step(NULL, NULL, &id));
     assert_inval(oa_session_step(session, NULL, NULL));
     assert_inval(oa_session_step(session, NULL, &id)); /* empty */

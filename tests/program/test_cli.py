@@ -8,7 +8,7 @@ import sys
 from harness import (EXE, SOURCE, Home, Skip, check, check_error, main, need_tiny, run)
 
 VERBS = ["chat", "run", "info", "tokenize", "models", "bench", "convert", "quantize",
-         "perplexity", "pull"]
+         "perplexity", "pull", "embed"]
 FOLDER = os.path.join(SOURCE, "examples", "openassistant")
 
 

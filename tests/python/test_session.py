@@ -457,6 +457,26 @@ class Logits(WithModel):
         self.assertEqual(session.closed, True)
         self.assertEqual(float(logits.sum()), 0)
 
+    def test_embed(self):
+        with self.model.session() as session:
+            vector = session.embed(self.ids)
+            self.assertEqual((len(vector), session.ids), (self.model.info.d_model, self.ids))
+            self.assertAlmostEqual(sum(float(x) ** 2 for x in vector), 1, 5)
+            raw = session.embed(self.ids, normalize=False)
+            self.assertNotEqual(raw.tolist(), vector.tolist())
+            kinds = [session.embed(self.ids, pooling=p).tolist() for p in ("mean", "last", "cls")]
+            self.assertEqual(kinds[0], vector.tolist())
+            self.assertEqual(len({tuple(k) for k in kinds}), 3)
+            with self.assertRaises(ValueError):
+                session.embed(self.ids, pooling="best")
+            with self.assertRaises(oa.InvalidArgumentError):
+                session.embed([])
+        many = self.model.embed([PROMPT, "x"], n_ctx=64)
+        self.assertEqual(many[0].tolist(), vector.tolist())
+        self.assertEqual(len(many), 2)
+        with self.assertRaises(TypeError):
+            self.model.embed(PROMPT)
+
     def test_empty(self):
         with self.model.session() as session:
             with self.assertRaises(oa.InvalidArgumentError):

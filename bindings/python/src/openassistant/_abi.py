@@ -68,6 +68,8 @@ ENUMS: Dict[str, Dict[str, int]] = {
     "oa_render_flags": {"OA_RENDER_ADD_GENERATION_PROMPT": 1},
     "oa_param_type": {"OA_PARAM_INT": 1, "OA_PARAM_FLOAT": 2, "OA_PARAM_TEXT": 3},
     "oa_session_flags": {"OA_SESSION_NO_SHARING": 1},
+    "oa_pooling": {"OA_POOL_MEAN": 0, "OA_POOL_LAST": 1, "OA_POOL_CLS": 2},
+    "oa_embed_flags": {"OA_EMBED_NORMALIZE": 1},
     "oa_finish": {
         "OA_FINISH_NONE": 0,
         "OA_FINISH_END": 1,
@@ -504,6 +506,10 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "oa_session_get_ids": (c_int, [_handle, POINTER(_ids), _size_out]),
     "oa_session_get_logits": (c_int, [_handle, POINTER(POINTER(c_float)), _size_out]),
     "oa_session_append_logits": (c_int, [_handle, _ids, c_size_t, POINTER(c_float), c_size_t]),
+    "oa_session_embed": (
+        c_int,
+        [_handle, _ids, c_size_t, c_uint32, c_uint32, POINTER(c_float), c_size_t],
+    ),
     "oa_session_save": (c_int, [_handle, c_char_p]),
     "oa_session_open_saved": (c_int, [_handle_out, _handle, c_char_p, POINTER(oa_session_opts)]),
     # convert.h

@@ -428,6 +428,24 @@ class Model(Handle):
 
         return Chat(self, **options)
 
+    def embed(
+        self,
+        texts: Iterable[Union[str, bytes]],
+        *,
+        pooling: str = "mean",
+        normalize: bool = True,
+        **options: Any,
+    ) -> List[Any]:
+        """A vector for each text, as `Session.embed` makes them. Other names are those of
+        `Session`."""
+        if isinstance(texts, (str, bytes)):
+            raise TypeError("texts is one text, want a list of them")
+        with self.session(**{"sharing": False, **options}) as session:
+            return [
+                session.embed(self.tokenize(t), pooling=pooling, normalize=normalize)
+                for t in texts
+            ]
+
     def perplexity(
         self,
         text: Union[str, bytes],

@@ -26,13 +26,16 @@ from ._lib import (
     z_text,
 )
 from .errors import OpenAssistantError, make_error
-from .model import Model, Path, kv_number
+from .model import Model, Path, choice, kv_number
 from .sampler import Sampler
 from .stream import Answer, OnText, Result, Stream
 
 __all__ = ["Session", "Step", "step_many"]
 
 _GENERATE = _abi.ENUMS["oa_generate_flags"]
+_POOLINGS = {
+    name[len("OA_POOL_") :].lower(): value for name, value in _abi.ENUMS["oa_pooling"].items()
+}
 
 
 def session_opts(
@@ -269,6 +272,20 @@ class Session(Handle):
         with self.using() as ptr:
             call(lib.oa_session_append_logits, ptr, array, len(array), data, n)
         return as_array(data, len(array))
+
+    def embed(
+        self, ids: Sequence[int], *, pooling: str = "mean", normalize: bool = True
+    ) -> Any:
+        """One vector of ``model.info.d_model`` floats for these tokens, which the session then
+        holds in place of what it held. ``pooling`` is "mean", "last" or "cls"."""
+        array = id_array(ids)
+        n = self.model.info.d_model
+        data = (ctypes.c_float * n)()
+        kind = choice(_POOLINGS, pooling, "pooling")
+        flags = _abi.ENUMS["oa_embed_flags"]["OA_EMBED_NORMALIZE"] if normalize else 0
+        with self.using() as ptr:
+            call(lib.oa_session_embed, ptr, array, len(array), kind, flags, data, n)
+        return as_array(data)
 
     def save(self, path: Path) -> None:
         """Write tokens and cache to a file, which appears when it is complete."""

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* openassistant embed: texts to vectors, one line each. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+typedef struct embedder {
+    const cli_args *args;
+    oa_model *model;
+    oa_session *session;
+    uint32_t pooling, flags;
+    float *vector; /* (d_model) */
+    size_t d_model;
+    int32_t *ids; /* room for n_cap */
+    size_t n_cap;
+    json_t *list; /* of --json; NULL = a line each */
+} embedder;
+
+static int read_pooling(const char *name, uint32_t *pooling)
+{
+    static const char *const names[] = {
+        [OA_POOL_MEAN] = "mean", [OA_POOL_LAST] = "last", [OA_POOL_CLS] = "cls"};
+    *pooling = OA_POOL_MEAN;
+    if (!name) return CLI_OK;
+    for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], name) != 0) continue;
+        *pooling = i;
+        return CLI_OK;
+    }
+    return ui_usage("embed", "--pooling: found '%s', want mean, last or cls", name);
+}
+
+static json_t *to_json(const embedder *e)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < e->d_model; i++)
+        json_array_append_new(list, json_real((double)e->vector[i]));
+    return list;
+}
+
+/* Nine digits are every bit of a float. */
+static int print_vector(embedder *e, size_t n_ids)
+{
+    if (e->list) {
+        json_t *o = json_object();
+        json_object_set_new(o, "n_tokens", json_integer((json_int_t)n_ids));
+        json_object_set_new(o, "embedding", to_json(e));
+        return json_array_append_new(e->list, o) == 0 ? CLI_OK : ui_fail(OA_ENOMEM, NULL);
+    }
+    if (e->args->jsonl) return load_print_json(to_json(e), JSON_COMPACT | JSON_REAL_PRECISION(9));
+    for (size_t i = 0; i < e->d_model; i++)
+        printf(i ? " %.9g" : "%.9g", (double)e->vector[i]);
+    putchar('\n');
+    return CLI_OK;
+}
+
+static int embed(embedder *e, const char *text, size_t len, const char *where)
+{
+    size_t n = 0;
+    int rc = oa_model_tokenize(e->model, text, len, 0, NULL, 0, &n);
+    if (rc == OA_OK && n > e->n_cap) {
+        int32_t *grown = realloc(e->ids, n * sizeof(*grown));
+        if (!grown) return ui_fail(OA_ENOMEM, NULL);
+        e->ids = grown;
+        e->n_cap = n;
+    }
+    if (rc == OA_OK) rc = oa_model_tokenize(e->model, text, len, 0, e->ids, e->n_cap, &n);
+    if (rc == OA_OK)
+        rc = oa_session_embed(e->session, e->ids, n, e->pooling, e->flags, e->vector, e->d_model);
+    ui_progress_clear();
+    return rc == OA_OK ? print_vector(e, n) : ui_fail(rc, where);
+}
+
+static int do_line(embedder *e, const char *line, size_t len, uint64_t number)
+{
+    json_error_t error;
+    char where[32];
+    int code = CLI_FAILED;
+    json_t *value = json_loadb(line, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    snprintf(where, sizeof(where), "line %llu", (unsigned long long)number);
+    if (json_is_string(value))
+        code = embed(e, json_string_value(value), json_string_length(value), where);
+    else
+        ui_error("%s: want a JSON string%s%s", where, value ? "" : ": ", value ? "" : error.text);
+    json_decref(value);
+    return code;
+}
+
+static int do_lines(embedder *e)
+{
+    const char *path = e->args->file ? e->args->file : "-";
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    char *line = NULL;
+    size_t cap = 0;
+    int code = CLI_OK;
+    if (!f) {
+        ui_error("%s: %s", path, strerror(errno));
+        return CLI_FAILED;
+    }
+    for (uint64_t number = 1; code == CLI_OK && !ui_stop_wanted(); number++) {
+        errno = 0;
+        ui_reading(true);
+        ssize_t n = getline(&line, &cap, f);
+        ui_reading(false);
+        if (n < 0) {
+            if (ferror(f) && errno != EINTR) {
+                ui_error("%s: %s", f == stdin ? "standard input" : path, strerror(errno));
+                code = CLI_FAILED;
+            }
+            break;
+        }
+        code = do_line(e, line, (size_t)n, number);
+        if (ferror(stdout)) break;
+    }
+    if (code == CLI_OK && ui_stop_wanted()) code = ui_stop_code();
+    if (f != stdin) fclose(f);
+    free(line);
+    return code;
+}
+
+/* Each argument is a text; without any, a file or standard input is one. */
+static int do_texts(embedder *e)
+{
+    const cli_args *args = e->args;
+    int code = CLI_OK;
+    const bool dash = args->n_words == 1 && strcmp(args->words[0], "-") == 0;
+    if (args->n_words == 0 || dash) {
+        size_t len = 0;
+        char *text = load_prompt(args, "embed", &len, &code);
+        if (!text) return code;
+        code = embed(e, text, len, NULL);
+        free(text);
+        return code;
+    }
+    for (size_t i = 0; i < args->n_words && code == CLI_OK; i++)
+        code = embed(e, args->words[i], strlen(args->words[i]), NULL);
+    return code;
+}
+
+static int begin(embedder *e)
+{
+    oa_model_info info = OA_MODEL_INFO_INIT;
+    oa_session_opts opts = OA_SESSION_OPTS_INIT;
+    int rc = oa_model_get_info(e->model, &info);
+    opts.flags = OA_SESSION_NO_SHARING;
+    opts.n_ctx = e->args->n_ctx;
+    opts.progress_fn = ui_progress;
+    load_kv_type(e->args, &opts.kv_type); /* was checked */
+    if (rc == OA_OK) rc = oa_session_new(&e->session, e->model, &opts);
+    if (rc < 0) return ui_fail(rc, NULL);
+    e->d_model = info.d_model;
+    e->vector = calloc(e->d_model, sizeof(*e->vector));
+    return e->vector ? CLI_OK : ui_fail(OA_ENOMEM, NULL);
+}
+
+/* The whole answer of --json; prints it when all went well. */
+static int end(embedder *e, int code)
+{
+    if (!e->list || code != CLI_OK) {
+        json_decref(e->list);
+        return code;
+    }
+    oa_model_info info = OA_MODEL_INFO_INIT;
+    oa_model_get_info(e->model, &info);
+    json_t *o = json_object();
+    json_object_set_new(o, "model", load_json_text(info.path, strlen(info.path)));
+    json_object_set_new(o, "d_model", json_integer((json_int_t)e->d_model));
+    json_object_set_new(o, "normalized", json_boolean(e->flags & OA_EMBED_NORMALIZE));
+    json_object_set_new(o, "embeddings", e->list);
+    return load_print_json(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+}
+
+int verb_embed(cli_args *args)
+{
+    embedder e = {.args = args, .flags = args->no_normalize ? 0 : OA_EMBED_NORMALIZE};
+    int code = read_pooling(args->pooling, &e.pooling);
+    if (code != CLI_OK) return code;
+    const bool dash = args->n_words == 1 && strcmp(args->words[0], "-") == 0;
+    if (args->jsonl && args->n_words && !dash)
+        return ui_usage("embed", "--jsonl reads lines, found '%s'", args->words[0]);
+    if (args->jsonl && args->json) return ui_usage("embed", "both --json and --jsonl are given");
+    if (args->file && args->n_words) return ui_usage("embed", "both texts and --file are given");
+    e.model = load_model(args, args->model, 0, &code);
+    if (!e.model) return code;
+    code = begin(&e);
+    if (code == CLI_OK) {
+        if (args->json) e.list = json_array();
+        code = end(&e, args->jsonl ? do_lines(&e) : do_texts(&e));
+    }
+    free(e.ids);
+    free(e.vector);
+    oa_session_free(e.session);
+    oa_model_free(e.model);
+    return code;
+}
