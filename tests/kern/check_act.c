@@ -64,7 +64,7 @@ static double act_exact(int act, double x)
     }
 }
 
-/* What an act may be off by: 3 units of x (an f32 erf or tanh does not do better), and where the
+/* What an act may be off by: 3.5 units of x (an f32 erf or tanh does not do better), and where the
  * result is small against x, some of the result, more where the argument of exp is large, since
  * that rounds too. exp ends at 88.7, where results under 1e-30 become 0. */
 static double act_bound(int act, double x, double y)
@@ -74,7 +74,7 @@ static double act_bound(int act, double x, double y)
     if (r < 1e-30) return 1e-30;
     if (act == OA__ACT_SILU) return r * 6 * UNIT;
     const double large = act == OA__ACT_GELU ? x * x : 0.4 * fabs(x * x * x);
-    return fmin(fabs(x) * 3 * UNIT, r * (8 + large) * UNIT);
+    return fmin(fabs(x) * 3.5 * UNIT, r * (8 + large) * UNIT);
 }
 
 /* Every 4096th float as the gate: what the tier's functions do anywhere on the line. */
