@@ -10,7 +10,7 @@
 
 extern const char oa__category_names[][3]; /* "Lu" */
 extern const size_t oa__n_categories;
-extern const uint32_t oa__category_runs[]; /* first code point << 8 | category */
+extern const uint32_t oa__category_runs[]; /* length << 5 | category, from U+0000 on */
 extern const size_t oa__n_category_runs;
 
 /* Sets with a name: scripts, white space, words, and those that the reference implementation

@@ -5,7 +5,7 @@ at a time. Needs the modules unicodedata2 16.0 and tokenizers 0.23:
 
     python unicode_data.py > unicode_data.c
 """
-import sys
+import textwrap
 
 import unicodedata2
 from tokenizers import Regex, pre_tokenizers
@@ -13,8 +13,8 @@ from tokenizers import Regex, pre_tokenizers
 assert unicodedata2.unidata_version == "16.0.0"
 ALL = [cp for cp in range(0x110000) if not 0xD800 <= cp <= 0xDFFF]
 TEXT = "".join(map(chr, ALL))
-SCRIPTS = ["Han", "Hiragana", "Katakana", "Hangul", "Latin", "Cyrillic", "Greek", "Arabic", "Hebrew",
-           "Thai", "Lao", "Khmer", "Myanmar", "Devanagari", "Bengali", "Tamil"]
+SCRIPTS = ["Han", "Hiragana", "Katakana", "Hangul", "Latin", "Cyrillic", "Greek", "Arabic",
+           "Hebrew", "Thai", "Lao", "Khmer", "Myanmar", "Devanagari", "Bengali", "Tamil"]
 
 
 def removed_by(step):
@@ -61,30 +61,31 @@ def main():
     names = sorted({unicodedata2.category(chr(cp)) for cp in range(0x110000)})
     out = ["/* SPDX-License-Identifier: Apache-2.0 */",
            "/* Written by unicode_data.py; do not edit. */",
-           '#include "text/unicode.h"', "", "/* clang-format off */", "",
-           "const char oa__category_names[][3] = {",
-           "    " + " ".join('"%s",' % n for n in names), "};",
-           "const size_t oa__n_categories = %d;" % len(names), ""]
+           '#include "text/unicode.h"', "", "/* clang-format off */", ""]
 
-    def rows(values, per_row):
-        for i in range(0, len(values), per_row):
-            out.append("    " + " ".join(v + "," for v in values[i:i + per_row]))
+    def rows(values):
+        text = " ".join(v.replace(" ", "~") + "," for v in values)
+        out.extend("    " + line.replace("~", " ") for line in textwrap.wrap(text, 94))
 
-    runs, last = [], None
+    out.append("const char oa__category_names[][3] = {")
+    rows(['"%s"' % n for n in names])
+    out += ["};", "const size_t oa__n_categories = %d;" % len(names), ""]
+    runs = []
     for cp in range(0x110000):
         cat = names.index(unicodedata2.category(chr(cp)))
-        if cat != last:
-            runs.append("0x%x" % (cp << 8 | cat))
-            last = cat
-    out += ["/* First code point << 8 | category, of runs of one category; Unicode 16. */",
+        if runs and runs[-1][1] == cat:
+            runs[-1][0] += 1
+        else:
+            runs.append([1, cat])
+    out += ["/* Length << 5 | category, of runs of one category; Unicode 16. */",
             "const uint32_t oa__category_runs[] = {"]
-    rows(runs, 9)
+    rows(["%d" % (n << 5 | cat) for n, cat in runs])
     out += ["};", "const size_t oa__n_category_runs = %d;" % len(runs), "",
             "static const uint32_t set_ranges[][2] = {"]
     table, at = [], 0
     for name, cps in sets.items():
         r = ranges(cps)
-        rows(["{0x%x, 0x%x}" % tuple(x) for x in r], 4)
+        rows(["{0x%x, 0x%x}" % tuple(x) for x in r])
         table.append('    {"%s", set_ranges + %d, %d},' % (name, at, len(r)))
         at += len(r)
     out += ["};", "", "const struct oa__named_set oa__named_sets[] = {"] + table + ["};"]

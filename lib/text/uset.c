@@ -93,11 +93,12 @@ int oa__uset_add_property(oa__uset *s, const char *name, size_t len)
     if (named) return OA_OK;
     bool found = strcmp(key, "any") == 0;
     if (found) OA__TRY(oa__uset_add(s, 0, OA__CP_MAX));
-    for (size_t i = 0; i < oa__n_category_runs && n >= 1 && n <= 2; i++) {
-        const char *cat = oa__category_names[oa__category_runs[i] & 255];
+    uint32_t first = 0, next;
+    for (size_t i = 0; i < oa__n_category_runs && n >= 1 && n <= 2; i++, first = next) {
+        const char *cat = oa__category_names[oa__category_runs[i] & 31];
+        next = first + (oa__category_runs[i] >> 5);
         if (cat[0] + 32 != key[0] || (n == 2 && cat[1] != key[1])) continue;
-        uint32_t next = i + 1 < oa__n_category_runs ? oa__category_runs[i + 1] >> 8 : 0x110000;
-        OA__TRY(oa__uset_add(s, oa__category_runs[i] >> 8, next - 1));
+        OA__TRY(oa__uset_add(s, first, next - 1));
         found = true;
     }
     return found ? OA_OK : OA_ENOTFOUND;

@@ -60,7 +60,7 @@ static void test_text_pretoken__without_jit(void **state)
                                         "'",
                                         "x\n",
                                         "\xF0\x9F\x98\x80"};
-    const size_t len = 1 << 15;
+    const size_t len = 1 << 13;
     char *text = malloc(len + 1);
     oa__random rng;
     oa__random_seed(&rng, 7);
