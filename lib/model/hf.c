@@ -26,13 +26,18 @@ static int find_family(oa__hf *h)
     return h->family != NULL ? OA_OK : oa__hf_family_unknown(type);
 }
 
-static int open_weights(oa__hf *h)
+/* What a folder without weights holds. */
+static const char no_weights[] = "\x02\0\0\0\0\0\0\0{}";
+
+static int open_weights(oa__hf *h, bool header_only)
 {
     static const char *const others[] = {"pytorch_model.bin", "pytorch_model.bin.index.json",
                                          "tf_model.h5", "consolidated.safetensors"};
     oa__safetensors *st;
     int rc = oa__safetensors_open_folder(&st, h->mem, h->folder, "model", h->no_mmap);
-    if (rc == OA_ENOTFOUND) {
+    if (rc == OA_ENOTFOUND && header_only) {
+        rc = oa__safetensors_open_memory(&st, h->mem, no_weights, sizeof no_weights - 1);
+    } else if (rc == OA_ENOTFOUND) {
         rc = oa__err(OA_EFORMAT, "folder has no model.safetensors");
         for (size_t i = 0; i < OA__ARRAY_LEN(others); i++) {
             oa__str path = {.mem = h->mem};
@@ -125,7 +130,7 @@ static int read_optional(oa__hf *h, const char *name, json_t **out)
     return rc == OA_ENOTFOUND ? OA_OK : rc;
 }
 
-int oa__hf_open(oa__gguf **out, oa__mem *mem, const char *folder, bool no_mmap)
+int oa__hf_open(oa__gguf **out, oa__mem *mem, const char *folder, bool no_mmap, bool header_only)
 {
     oa__hf h = {.mem = mem, .folder = folder, .no_mmap = no_mmap};
     int rc;
@@ -134,12 +139,12 @@ int oa__hf_open(oa__gguf **out, oa__mem *mem, const char *folder, bool no_mmap)
     OA__TRY_GOTO(find_family(&h));
     OA__TRY_GOTO(read_optional(&h, "generation_config.json", &h.generation));
     OA__TRY_GOTO(oa__gguf_writer_new(&h.w, mem));
-    OA__TRY_GOTO(open_weights(&h));
+    OA__TRY_GOTO(open_weights(&h, header_only));
     OA__TRY_GOTO(oa__hf_keys(&h));
     OA__TRY_GOTO(write_name(&h));
     OA__TRY_GOTO(write_license(&h));
     OA__TRY_GOTO(write_sampling(&h));
-    OA__TRY_GOTO(oa__hf_tensors(&h));
+    if (oa__safetensors_count(h.st) > 0 || !header_only) OA__TRY_GOTO(oa__hf_tensors(&h));
     OA__TRY_GOTO(oa__hf_tokenizer(&h));
     OA__TRY_GOTO(oa__assembly_finish(h.assembly, h.w, out));
     h.assembly = NULL;

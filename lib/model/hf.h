@@ -134,7 +134,7 @@ void oa__hf_expand(char out[OA__HF_NAME_SIZE], const char *pattern, uint32_t lay
 /* The parts of a tensor in the order that a recipe for one tensor wants; how many. */
 size_t oa__hf_parts(const oa__hf *h, uint32_t recipe, const oa__st_tensor *t, oa__part parts[3]);
 
-/* A folder with a config.json. */
-int oa__hf_open(oa__gguf **out, oa__mem *mem, const char *folder, bool no_mmap);
+/* A folder with a config.json. header_only: the weights need not be there. */
+int oa__hf_open(oa__gguf **out, oa__mem *mem, const char *folder, bool no_mmap, bool header_only);
 
 #endif

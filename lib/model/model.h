@@ -28,8 +28,7 @@ uint32_t oa__model_n_ctx_max(const oa_model *m);
 uint32_t oa__model_n_ctx_short(const oa_model *m);
 bool oa__model_has_weights(const oa_model *m);
 /* Open what a path names, a GGUF file, the first of several, or a Hugging Face folder, as the
- * GGUF file that it is or would be. no_mmap and header_only as oa__gguf_open() has them;
- * header_only makes no difference to folders. */
+ * GGUF file that it is or would be. no_mmap and header_only as oa__gguf_open() has them. */
 int oa__source_open(oa__gguf **out, oa__mem *mem, const char *path, bool no_mmap, bool header_only);
 
 /* A number that tells models apart: FNV-1a over the file's header (metadata and tensor list) and

@@ -17,5 +17,5 @@ int oa__source_open(oa__gguf **out, oa__mem *mem, const char *path, bool no_mmap
     }
     oa__str_free(&config);
     OA__TRY(rc);
-    return oa__hf_open(out, mem, path, no_mmap);
+    return oa__hf_open(out, mem, path, no_mmap, header_only);
 }

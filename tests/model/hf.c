@@ -192,6 +192,15 @@ static void test_model_hf__tokenizer(void **state)
     assert_ok(oa_model_get_info(m, &info));
     assert_int_equal(info.eos_id, 257);
     oa_model_free(m);
+    /* Without weights it is a vocabulary, and no model. */
+    unlink(folder_file(&f, "model.safetensors"));
+    assert_ok(oa_model_open(&m, f.path, &vocab_only));
+    assert_ok(oa_model_get_info(m, &info));
+    assert_int_equal(info.eos_id, 257);
+    oa_model_free(m);
+    assert_err(oa_model_open(&m, f.path, &opts), OA_EFORMAT, "no model.safetensors");
+    oa_memory_estimate e = {.size = sizeof e};
+    assert_err(oa_model_estimate_memory(f.path, &opts, 64, OA_KV_F16, &e), OA_EFORMAT, "missing");
     folder_remove(&f);
 }
 
@@ -494,6 +503,44 @@ static void test_model_hf__tensors(void **state)
     folder_remove(&f);
 }
 
+/* --- while it loads ----------------------------------------------------------------------------
+ */
+
+typedef struct watch {
+    uint64_t n_calls, last, total, cancel_at;
+} watch;
+
+static int on_progress(const char *what, uint64_t done, uint64_t total, void *user)
+{
+    watch *w = user;
+    assert_string_equal(what, "load");
+    assert_true(done >= w->last && done <= total);
+    w->last = done;
+    w->total = total;
+    return ++w->n_calls == w->cancel_at;
+}
+
+static void test_model_hf__progress(void **state)
+{
+    folder f;
+    oa_model *m;
+    watch w = {0};
+    struct fail_alloc fa;
+    oa_model_opts opts = few_threads();
+    make(&f, "gpt2 bare");
+    opts.progress_fn = on_progress;
+    opts.progress_user = &w;
+    opts.allocator = fail_alloc_init(&fa, 0);
+    assert_ok(oa_model_open(&m, f.path, &opts));
+    assert_true(w.n_calls >= 2 && w.last == w.total && w.total > 100000);
+    oa_model_free(m);
+    w = (watch){.cancel_at = 1};
+    assert_err(oa_model_open(&m, f.path, &opts), OA_ECANCELLED, "");
+    assert_null(m);
+    assert_int_equal(fail_alloc_live(&fa), 0);
+    folder_remove(&f);
+}
+
 static void test_model_hf__no_memory(void **state)
 {
     folder f;
@@ -519,7 +566,8 @@ int main(void)
         cmocka_unit_test(test_model_hf__tokenizer), cmocka_unit_test(test_model_hf__about),
         cmocka_unit_test(test_model_hf__files),     cmocka_unit_test(test_model_hf__sizes),
         cmocka_unit_test(test_model_hf__refused),   cmocka_unit_test(test_model_hf__rope),
-        cmocka_unit_test(test_model_hf__tensors),   cmocka_unit_test(test_model_hf__no_memory),
+        cmocka_unit_test(test_model_hf__tensors),   cmocka_unit_test(test_model_hf__progress),
+        cmocka_unit_test(test_model_hf__no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
