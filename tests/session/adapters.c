@@ -275,6 +275,42 @@ static void test_session_adapters__what_is_refused(void **state)
     oa_model_free(other);
 }
 
+/* Damage anywhere is an error or an adapter, never worse. */
+static void test_session_adapters__damaged_files(void **state)
+{
+    (void)state;
+    static const flaw none = {0};
+    static unsigned char data[1 << 17], copy[1 << 17];
+    write_adapter(path_of("a.gguf"), 1, 0.1f, &none);
+    FILE *f = fopen(path_of("a.gguf"), "rb");
+    assert_non_null(f);
+    const size_t size = fread(data, 1, sizeof data, f);
+    assert_true(size > 1000 && size < sizeof data);
+    assert_int_equal(fclose(f), 0);
+    uint64_t seed = 5;
+    size_t n_refused = 0;
+    for (size_t i = 0; i < 600; i++) {
+        memcpy(copy, data, size);
+        const bool cut = i % 4 == 0;
+        const uint64_t r = tiny_random(&seed);
+        const size_t at = (size_t)((r >> 8) % (i % 2 ? 700 : size));
+        if (!cut) copy[at] ^= (unsigned char)(1 + r % 255);
+        f = fopen(path_of("b.gguf"), "wb");
+        assert_non_null(f);
+        assert_int_equal(fwrite(copy, 1, cut ? at : size, f), cut ? at : size);
+        assert_int_equal(fclose(f), 0);
+        oa_adapter *a = NULL;
+        const int rc = oa_adapter_open(&a, model, path_of("b.gguf"));
+        n_refused += rc < 0;
+        assert_true((rc == OA_OK) == (a != NULL));
+        if (cut) assert_true(rc < 0);
+        oa_adapter_free(a);
+    }
+    assert_true(n_refused > 200);
+    assert_int_equal(unlink(path_of("a.gguf")), 0);
+    assert_int_equal(unlink(path_of("b.gguf")), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_session_adapters__sessions_do_not_mix),
         cmocka_unit_test(test_session_adapters__saved_sessions_know_theirs),
         cmocka_unit_test(test_session_adapters__what_is_refused),
+        cmocka_unit_test(test_session_adapters__damaged_files),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
