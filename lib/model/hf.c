@@ -17,13 +17,45 @@ static void close_hf(oa__hf *h)
     oa__gguf_writer_free(h->w);
 }
 
+/* The config of a larger model's text model, with what stands beside it and what Gemma 3's leave
+ * out because it is the default. */
+static int take_text_config(oa__hf *h)
+{
+    static const struct {
+        const char *name;
+        double value;
+    } defaults[] = {
+        {"vocab_size", 262208},   {"num_attention_heads", 8}, {"num_key_value_heads", 4},
+        {"head_dim", 256},        {"rms_norm_eps", 1e-6},     {"max_position_embeddings", 131072},
+        {"sliding_window", 4096},
+    };
+    json_t *text = json_object_get(h->config, "text_config");
+    if (!json_is_object(text)) return oa__err(OA_EFORMAT, "config.json: text_config is missing");
+    json_t *whole = json_copy(text);
+    int failed = whole == NULL || json_object_update_missing(whole, h->config) < 0;
+    for (size_t i = 0; i < OA__ARRAY_LEN(defaults) && !failed; i++) {
+        const double v = defaults[i].value;
+        if (json_object_get(whole, defaults[i].name) != NULL) continue;
+        json_t *n = v < 1 ? json_real(v) : json_integer((json_int_t)v);
+        failed = json_object_set_new(whole, defaults[i].name, n) < 0;
+    }
+    if (failed) {
+        json_decref(whole);
+        return oa__err_nomem(0);
+    }
+    json_decref(h->config);
+    h->config = whole;
+    return OA_OK;
+}
+
 static int find_family(oa__hf *h)
 {
     const char *type = NULL;
     OA__TRY(oa__hf_str(h->config, "model_type", &type, NULL));
     if (type == NULL) return oa__err(OA_EFORMAT, "config.json: model_type is missing");
     h->family = oa__hf_family_find(type);
-    return h->family != NULL ? OA_OK : oa__hf_family_unknown(type);
+    if (h->family == NULL) return oa__hf_family_unknown(type);
+    return h->family->outer != NULL ? take_text_config(h) : OA_OK;
 }
 
 /* What a folder without weights holds. */

@@ -72,6 +72,8 @@ typedef struct oa__hf_family {
     const char *prefix; /* which files of the bare model leave out; "" = none */
     double rope_base;   /* when config.json has none; 0 = no rope */
     double rotary_part; /* likewise; of a head's width */
+    const char *outer; /* the text model of a larger one: what stands before its tensors' names; its
+                          config is text_config. NULL = it is alone */
 } oa__hf_family;
 
 const oa__hf_family *oa__hf_family_find(const char *model_type);

@@ -25,6 +25,11 @@ void oa__hf_expand(char out[NAME_SIZE], const char *pattern, uint32_t layer, uin
 static const oa__st_tensor *find(oa__hf *h, const char *name)
 {
     const size_t n = strlen(h->family->prefix);
+    char whole[NAME_SIZE + 32];
+    if (h->family->outer != NULL) {
+        snprintf(whole, sizeof whole, "%s%s", h->family->outer, name);
+        name = whole;
+    }
     const oa__st_tensor *t = oa__safetensors_find(h->st, name);
     if (t == NULL && strncmp(name, h->family->prefix, n) == 0) {
         t = oa__safetensors_find(h->st, name + n);
@@ -166,9 +171,14 @@ static int add_row(oa__hf *h, const oa__hf_tensor *row, uint32_t layer)
     return OA_OK;
 }
 
-/* Buffers that files carry although nothing is computed from them. */
-static bool harmless(const char *name)
+/* Buffers that files carry although nothing is computed from them, and what reads pictures for a
+ * text model. */
+static bool harmless(const oa__hf *h, const char *name)
 {
+    if (h->family->outer != NULL && (strncmp(name, "vision_tower.", 13) == 0 ||
+                                     strncmp(name, "multi_modal_projector.", 22) == 0)) {
+        return true;
+    }
     static const char *const ends[] = {".inv_freq", ".masked_bias", ".attn.bias", ".attention.bias",
                                        ".position_ids"};
     const size_t n = strlen(name);
@@ -195,7 +205,7 @@ int oa__hf_tensors(oa__hf *h)
     }
     for (size_t i = 0; i < n; i++) {
         const char *name = oa__safetensors_at(h->st, i)->name;
-        if (h->used[i] || harmless(name)) continue;
+        if (h->used[i] || harmless(h, name)) continue;
         return oa__err(OA_EUNSUPPORTED, "tensor %.128s is not part of a model of type %s", name,
                        f->model_type);
     }

@@ -216,6 +216,46 @@ static void check_meta(const oa_model *m, const char *key, const char *want)
     assert_string_equal(text, want);
 }
 
+/* A model that also sees pictures is the text model in it: the same keys and weights. */
+static void test_model_hf__text_of_larger(void **state)
+{
+    folder f;
+    oa__gguf *g;
+    st_build b = {0};
+    char config[4096];
+    unsigned seed = 1;
+    const hf_family *alone = family_of("gemma3");
+    make(&f, "gemma3");
+    assert_ok(oa__source_open(&g, NULL, f.path, false, false));
+    const uint64_t want = digest(g);
+    oa__gguf_free(g);
+    /* Members of text_config win over those beside it. */
+    snprintf(config, sizeof config,
+             "{\"model_type\": \"gemma3\", \"hidden_size\": 7, \"vision_config\": {}, "
+             "\"text_config\": %s}",
+             alone->config);
+    folder_text(&f, "config.json", config);
+    for (const char *const *t = alone->tensors; *t != NULL; t++) {
+        char name[128];
+        snprintf(name, sizeof name, "language_model.%s", *t);
+        for (unsigned layer = 0; layer < (strchr(*t, '%') ? 2u : 1u); layer++)
+            hf_add_tensor(&b, name, layer, 0, &seed);
+    }
+    hf_add_tensor(&b, "vision_tower.x.weight 8", 0, 0, &seed);
+    hf_add_tensor(&b, "multi_modal_projector.y 8", 0, 0, &seed);
+    st_write(&b, &f, "model.safetensors");
+    assert_ok(oa__source_open(&g, NULL, f.path, false, false));
+    assert_true(digest(g) == want);
+    oa__gguf_free(g);
+    folder_text(&f, "config.json", "{\"model_type\": \"gemma3\", \"text_config\": 1}");
+    assert_err(oa__source_open(&g, NULL, f.path, false, false), OA_EFORMAT,
+               "text_config is missing");
+    folder_text(&f, "config.json", "{\"model_type\": \"gemma3\", \"text_config\": {}}");
+    assert_err(oa__source_open(&g, NULL, f.path, false, false), OA_EFORMAT,
+               "num_hidden_layers is missing");
+    folder_remove(&f);
+}
+
 /* Name, licence, and how to sample. */
 static void test_model_hf__about(void **state)
 {
@@ -566,8 +606,8 @@ int main(void)
         cmocka_unit_test(test_model_hf__tokenizer), cmocka_unit_test(test_model_hf__about),
         cmocka_unit_test(test_model_hf__files),     cmocka_unit_test(test_model_hf__sizes),
         cmocka_unit_test(test_model_hf__refused),   cmocka_unit_test(test_model_hf__rope),
-        cmocka_unit_test(test_model_hf__tensors),   cmocka_unit_test(test_model_hf__progress),
-        cmocka_unit_test(test_model_hf__no_memory),
+        cmocka_unit_test(test_model_hf__tensors),   cmocka_unit_test(test_model_hf__text_of_larger),
+        cmocka_unit_test(test_model_hf__progress),  cmocka_unit_test(test_model_hf__no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
