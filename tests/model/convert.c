@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session/tiny.h"
+#include "model/hf_made.h"
 #include "util/fail_alloc.h"
 
 #include <dirent.h>
@@ -8,22 +9,22 @@
 
 #include "model/convert_priv.h"
 
-static char folder[64];
+static char scratch[64];
 
 static const char *in_folder(const char *name)
 {
     static char path[4][400];
     static unsigned next;
     char *p = path[next++ % 4];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
+    snprintf(p, sizeof path[0], "%s/%s", scratch, name);
     return p;
 }
 
 static int setup(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/oa-convert-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    snprintf(scratch, sizeof scratch, "/tmp/oa-convert-XXXXXX");
+    assert_non_null(mkdtemp(scratch));
     return 0;
 }
 
@@ -31,7 +32,7 @@ static int setup(void **state)
 static size_t n_files(bool remove_them)
 {
     size_t n = 0;
-    DIR *d = opendir(folder);
+    DIR *d = opendir(scratch);
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
         if (e->d_name[0] == '.') continue;
@@ -46,7 +47,7 @@ static int teardown(void **state)
 {
     (void)state;
     n_files(true);
-    rmdir(folder);
+    rmdir(scratch);
     return 0;
 }
 
@@ -381,6 +382,49 @@ static void test_model_convert__recipes(void **state)
     }
 }
 
+static uint64_t run_model(const char *path)
+{
+    oa_model *m = NULL;
+    oa_model_opts o = OA_MODEL_OPTS_INIT;
+    int32_t ids[16];
+    o.n_threads = 2;
+    assert_ok(oa_model_open(&m, path, &o));
+    oa_session *s = tiny_session(m, 0, 16);
+    tiny_ids(m, 5, ids, 16);
+    assert_ok(oa_session_append(s, ids, 16));
+    const uint64_t h = tiny_logits(s);
+    oa_session_free(s);
+    oa_model_free(m);
+    return h;
+}
+
+/* Folders of every family: the file gives the same logits bit for bit, and quantised it runs. */
+static void test_model_convert__folders(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < HF_N_FAMILIES; i++) {
+        folder f;
+        oa_convert_result r = OA_CONVERT_RESULT_INIT;
+        folder_make(&f, "model_convert");
+        hf_write(&f, &hf_families[i]);
+        assert_ok(to_type(f.path, in_folder("kept"), NULL, 0, NULL));
+        if (run_model(f.path) != run_model(in_folder("kept")))
+            fail_msg("%s: the logits differ", hf_families[i].name);
+        assert_ok(to_type(f.path, in_folder("wide"), "F32", 0, NULL));
+        assert_true(run_model(f.path) == run_model(in_folder("wide")));
+        assert_ok(to_type(f.path, in_folder("small"), "Q4_K_M", 0, &r));
+        assert_true(r.n_fallback > 0 && r.out_size < r.in_size);
+        run_model(in_folder("small"));
+        /* the same by way of a file */
+        assert_ok(to_type(in_folder("kept"), in_folder("again"), "Q4_K_M", 0, NULL));
+        assert_same_bytes(in_folder("small"), in_folder("again"), true);
+        char inside[600];
+        snprintf(inside, sizeof inside, "%s/config.json", f.path);
+        assert_err(to_type(f.path, inside, "Q8_0", 0, NULL), OA_EINVAL, "is the input");
+        folder_remove(&f);
+    }
+}
+
 static void test_model_convert__bad_weights_are_named(void **state)
 {
     (void)state;
@@ -422,7 +466,7 @@ static void test_model_convert__bad_output(void **state)
     (void)state;
     make_file(in_folder("in"), 64, 0);
     assert_true(to_type(in_folder("in"), in_folder("no/such/out"), "Q8_0", 0, NULL) < 0);
-    assert_err(to_type(in_folder("in"), folder, "Q8_0", 0, NULL), OA_EIO, "is a directory");
+    assert_err(to_type(in_folder("in"), scratch, "Q8_0", 0, NULL), OA_EIO, "is a directory");
     assert_err(to_type(in_folder("in"), "/dev/full", "Q8_0", 0, NULL), OA_EIO, "is a device");
     assert_err(to_type(in_folder("gone"), in_folder("out"), "Q8_0", 0, NULL), OA_ENOTFOUND, "gone");
     assert_true(to_type("/dev/null", in_folder("out"), "Q8_0", 0, NULL) < 0);
@@ -514,6 +558,7 @@ int main(void)
         TEST(every_type),
         TEST(rows_that_do_not_fit_fall_back),
         TEST(recipes),
+        TEST(folders),
         TEST(bad_weights_are_named),
         TEST(input_is_not_overwritten),
         TEST(bad_output),

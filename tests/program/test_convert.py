@@ -6,8 +6,10 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 
-from harness import EXE, Home, check, check_error, main, need_tiny, run
+from harness import (EXE, Home, check, check_error, main, need_default, need_tiny, run,
+                     wait_until_caught)
 
 
 def listing(home):
@@ -104,6 +106,23 @@ def test_full_disk():
         check(r.returncode == 1 and r.stderr.count("\n") == 1, r.returncode, r.stderr)
         check("write" in r.stderr and out in r.stderr, r.stderr)
         check(listing(home) == ["out.gguf"] and open(out).read() == "an older file", listing(home))
+
+
+def test_interrupt_leaves_nothing():
+    model = need_default()
+    with Home() as home:
+        out = os.path.join(home.path, "out.gguf")
+        for sig, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            p = subprocess.Popen([EXE, "quantize", model, out, "Q4_K_M", "-t", "1"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=home.env())
+            wait_until_caught(p, sig)
+            end = time.monotonic() + 30
+            while time.monotonic() < end and p.poll() is None and not listing(home):
+                time.sleep(0.01)
+            p.send_signal(sig)  # seconds before the end on most machines
+            out_text, err = p.communicate(timeout=60)
+            check(p.returncode == code and err == b"openassistant: interrupted\n", p.returncode, err)
+            check(listing(home) == [] and out_text == b"", listing(home))
 
 
 def test_perplexity():
