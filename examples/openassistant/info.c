@@ -49,6 +49,9 @@ static json_t *metadata_json(const oa_model *model)
     return all;
 }
 
+/* Chat templates are shown whole, a tokenizer's file is not. */
+#define MAX_SHOWN ((size_t)16384)
+
 static void print_metadata(const oa_model *model)
 {
     size_t n = 0;
@@ -61,7 +64,9 @@ static void print_metadata(const oa_model *model)
         printf("  ");
         ui_put_line(key, strlen(key));
         printf(" = ");
-        ui_put_line(value ? value : "?", value ? strlen(value) : 1);
+        size_t len = value ? strlen(value) : 1;
+        ui_put_line(value ? value : "?", len < MAX_SHOWN ? len : MAX_SHOWN);
+        if (len > MAX_SHOWN) printf(" ... (%zu bytes)", len);
         putchar('\n');
         free(value);
     }

@@ -19,6 +19,14 @@ def test_every_verb_takes_a_folder():
         info = run("info", "--json", folder, home=home).json()
         check(info["architecture"] == "llama" and info["name"] == "Tiny", info)
         check(info["n_vocab"] == hf_folder.VOCAB and info["type"] == "F32", info)
+        tokenizer = os.path.join(folder, "tokenizer.json")
+        with open(tokenizer, "a", encoding="utf-8") as f:
+            f.write(" " * 20000)
+        lines = run("info", "--metadata", folder, home=home).out.split("\n")
+        check(max(len(line) for line in lines) < 17000, "a long line")
+        check(any(f"... ({os.path.getsize(tokenizer)} bytes)" in line for line in lines), lines)
+        meta = run("info", "--metadata", "--json", folder, home=home).json()["metadata"]
+        check(len(meta["tokenizer.huggingface.json"]) == os.path.getsize(tokenizer))
         ids = run("tokenize", "-m", folder, "ab c", home=home).out.split()
         check([int(i) for i in ids] == [258, 32, 99], ids)
         r = run("run", "-m", folder, "--json", "-n", "4", "Hello", home=home)
