@@ -121,7 +121,8 @@ def test_interrupt_leaves_nothing():
                 time.sleep(0.01)
             p.send_signal(sig)  # seconds before the end on most machines
             out_text, err = p.communicate(timeout=60)
-            check(p.returncode == code and err == b"openassistant: interrupted\n", p.returncode, err)
+            check(p.returncode == code, p.returncode, err)
+            check(err == b"openassistant: interrupted\n", err)
             check(listing(home) == [] and out_text == b"", listing(home))
 
 
