@@ -461,6 +461,38 @@ static void test_model_convert__input_is_not_overwritten(void **state)
     assert_int_equal(n_files(false), 5);
 }
 
+static void make_part(const char *path, uint32_t no, const char *tensor)
+{
+    const uint64_t dims[2] = {64, 3};
+    made_file m = {.n = 64, .rows = calloc(3 * 64, sizeof(float))};
+    oa__gguf_writer *w;
+    assert_ok(oa__gguf_writer_new(&w, NULL));
+    if (no == 0) assert_ok(oa__gguf_writer_str(w, "general.architecture", "llama", 5));
+    assert_ok(oa__gguf_writer_u32(w, "split.no", no));
+    assert_ok(oa__gguf_writer_u32(w, "split.count", 2));
+    assert_ok(oa__gguf_writer_i32(w, "split.tensors.count", 2));
+    assert_ok(oa__gguf_writer_tensor(w, tensor, OA__F32, 2, dims));
+    assert_ok(oa__gguf_writer_save(w, path, give_floats, &m, NULL));
+    oa__gguf_writer_free(w);
+    free(m.rows);
+}
+
+/* Several files become one, and none of them is written over. */
+static void test_model_convert__split_files(void **state)
+{
+    (void)state;
+    make_part(in_folder("m-00001-of-00002.gguf"), 0, "blk.0.ffn_up.weight");
+    make_part(in_folder("m-00002-of-00002.gguf"), 1, "blk.1.ffn_up.weight");
+    char first[400];
+    snprintf(first, sizeof first, "%s", in_folder("m-00001-of-00002.gguf"));
+    assert_ok(to_type(first, in_folder("out"), "Q8_0", 0, NULL));
+    assert_int_equal(type_in(in_folder("out"), "blk.0.ffn_up.weight"), OA__Q8_0);
+    assert_int_equal(type_in(in_folder("out"), "blk.1.ffn_up.weight"), OA__Q8_0);
+    assert_int_equal(number_in(in_folder("out"), "split.count"), UINT64_MAX);
+    assert_err(to_type(first, in_folder("m-00002-of-00002.gguf"), "Q8_0", 0, NULL), OA_EINVAL,
+               "is the input");
+}
+
 static void test_model_convert__bad_output(void **state)
 {
     (void)state;
@@ -561,6 +593,7 @@ int main(void)
         TEST(folders),
         TEST(bad_weights_are_named),
         TEST(input_is_not_overwritten),
+        TEST(split_files),
         TEST(bad_output),
         TEST(cancel_leaves_nothing),
         TEST(every_allocation_fails),
