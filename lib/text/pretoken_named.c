@@ -85,7 +85,7 @@ static const char afmoe_cjk[] =
     "\u1100-\u11ff]+";
 /* Groups of three digits, counted from the right. */
 static const char afmoe_digits[] =
-    "(?<=\\p{N})\\G\\p{N}{3}|(?<!\\p{N})\\p{N}{1,3}(?=(?>(?:\\p{N}{3})*)(?!\\p{N}))";
+    "(?<=\\p{N})\\G\\p{N}{3}|(?<!\\p{N})\\p{N}{1,3}(?=(?:\\p{N}{3})*+(?!\\p{N}))";
 static const char aya_digits[] = "\\d{1,3}(?=(?:\\d{3})*\\b)";
 static const char default_punct[] = "[\\p{P}$+<=>^~|]+";
 static const char lines[] = "[^\\n]+|[\\n]+";

@@ -496,7 +496,7 @@ static int read_item(parser *p)
  * single spaces between them need no way back. */
 static const char *const linear[][2] = {
     {"\\s+$", "(?:\\G|(?<!\\s))\\s+$"},
-    {"\\d{1,3}(?=(?:\\d{3})*\\b)", "(?<=\\d)\\G\\d{3}|(?<!\\d)\\d{1,3}(?=(?>(?:\\d{3})*)\\b)"},
+    {"\\d{1,3}(?=(?:\\d{3})*\\b)", "(?<=\\d)\\G\\d{3}|(?<!\\d)\\d{1,3}(?=(?:\\d{3})*+\\b)"},
 #define EXAONE(words)                                                                              \
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?" words                                    \
     "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"

@@ -74,6 +74,42 @@ static size_t check_known(const oa__vocab *v, const char *name, const char *inp,
     return n_texts;
 }
 
+/* Random texts of characters that stay as they are in normal form C come back. */
+static void check_round_trip(const oa__vocab *v, const char *name, unsigned n_texts)
+{
+    static const uint32_t ranges[][2] = {
+        {0x20, 0x7e},     {0x20, 0x20},       {'a', 'z'},         {'\n', '\n'},
+        {0xc0, 0xff},     {0x410, 0x44f},     {0x5d0, 0x5ea},     {0x627, 0x63a},
+        {0x905, 0x914},   {0xe01, 0xe30},     {0x4e00, 0x9fa5},   {0x3041, 0x3090},
+        {0xac00, 0xd7a3}, {0x1f300, 0x1f5ff}, {0x200d, 0x200d},   {0xfe0f, 0xfe0f},
+        {'0', '9'},       {0x20000, 0x2a6d6}, {0x1d7ce, 0x1d7ff}, {0x7f, 0x7f},
+    };
+    oa__random rng;
+    oa__random_seed(&rng, 11);
+    oa__str text = {0}, back = {0};
+    oa__ids ids = {0};
+    for (unsigned i = 0; i < n_texts; i++) {
+        text.len = back.len = ids.len = 0;
+        assert_int_equal(oa__str_add(&text, "", 0), OA_OK);
+        assert_int_equal(oa__str_add(&back, "", 0), OA_OK);
+        for (uint64_t n = oa__random_below(&rng, 30); n > 0; n--) {
+            const uint32_t *r = ranges[oa__random_below(&rng, OA__ARRAY_LEN(ranges))];
+            for (uint64_t k = 1 + oa__random_below(&rng, 4); k > 0; k--)
+                assert_int_equal(oa__str_add_utf8(&text, r[0] + (uint32_t)oa__random_below(
+                                                                    &rng, r[1] - r[0] + 1)),
+                                 OA_OK);
+        }
+        const uint32_t flags = OA_TOKENIZE_NO_BOS | OA_TOKENIZE_NO_EOS;
+        assert_int_equal(oa__vocab_encode(v, text.data, text.len, flags, &ids), OA_OK);
+        assert_int_equal(oa__vocab_decode(v, ids.data, ids.len, false, true, &back), OA_OK);
+        if (back.len != text.len || memcmp(back.data, text.data, text.len) != 0)
+            fail_msg("%s: \"%s\" came back as \"%s\"", name, text.data, back.data);
+    }
+    oa__str_free(&text);
+    oa__str_free(&back);
+    oa__ids_free(&ids);
+}
+
 static void check_vocab(const char *folder, const char *name)
 {
     char path[4096], text[4200];
@@ -96,6 +132,7 @@ static void check_vocab(const char *folder, const char *name)
     } else {
         print_message("# %s: %s, opens\n", name, oa__vocab_describe(v));
     }
+    if (!changes_texts(name)) check_round_trip(v, name, 2000);
     oa__vocab_free(v);
 }
 
