@@ -71,7 +71,7 @@ static inline void st_json(st_build *b, const char *fmt, ...)
         b->json = realloc(b->json, b->json_cap);
         if (b->json == NULL) exit(99);
     }
-    memcpy(b->json + b->json_len, text, (size_t)n);
+    if (n > 0) memcpy(b->json + b->json_len, text, (size_t)n);
     b->json_len += (size_t)n;
 }
 
