@@ -17,8 +17,9 @@ def letters():
 
 
 def tokenizer():
-    added = [{"id": 256 + i, "content": text, "special": True, "normalized": False, "lstrip": False,
-              "rstrip": False, "single_word": False} for i, text in enumerate(("<|end|>", "<|user|>"))]
+    added = [{"id": 256 + i, "content": text, "special": True, "normalized": False,
+              "lstrip": False, "rstrip": False, "single_word": False}
+             for i, text in enumerate(("<|end|>", "<|user|>"))]
     vocab = {letter: i for i, letter in enumerate(letters())}
     vocab["ab"] = 258
     return {"version": "1.0", "added_tokens": added, "normalizer": None, "post_processor": None,
@@ -59,7 +60,8 @@ def write_safetensors(path, names_and_shapes, seed):
         for _ in range(n):
             seed = (seed * 1664525 + 1013904223) % 2**32
             data.append(((seed >> 16) - 32768) / 131072)
-        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, 4 * len(data)]}
+        header[name] = {"dtype": "F32", "shape": list(shape),
+                        "data_offsets": [begin, 4 * len(data)]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as f:
