@@ -321,7 +321,8 @@ enum oa_embed_flags {
  *
  * The session is emptied first and then holds these tokens. Its adapters take part. Sums are in
  * double, in ascending order: the vector has the same bits with any number of threads, on any tier
- * and with any n_batch.
+ * and with any n_batch. This is all that encoders (BERT) can do: what appends or steps returns
+ * OA_EUNSUPPORTED for them.
  *
  * @param session  the session; what it held is forgotten
  * @param ids      token ids

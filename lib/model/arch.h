@@ -28,10 +28,12 @@ enum oa__layer_mat {
 /* Matrices of each expert of a layer. */
 enum oa__expert_mat { OA__E_GATE, OA__E_UP, OA__E_DOWN, OA__N_EXPERT_MATS };
 /* Tables whose rows are looked up. */
-enum oa__table { OA__R_EMBD, OA__R_POS, OA__N_TABLES };
+enum oa__table { OA__R_EMBD, OA__R_POS, OA__R_TYPES, OA__N_TABLES };
 /* Vectors of the whole model, then of each layer; kept as floats. A norm's bias follows its
  * weight. */
 enum oa__vec {
+    OA__V_EMBD_NORM,
+    OA__V_EMBD_NORM_BIAS,
     OA__V_OUT_NORM,
     OA__V_OUT_NORM_BIAS,
     OA__V_OUT_BIAS,
@@ -76,6 +78,7 @@ enum oa__dim {
     OA__D_EXPERTS,
     OA__D_VOCAB,
     OA__D_CTX,
+    OA__D_TYPES,
     OA__D_ROT_HALF
 };
 
@@ -116,6 +119,8 @@ typedef struct oa__arch {
     bool layer_norm;   /* norms take the mean away; else by root mean square */
     bool parallel;     /* attention and feed-forward layer read the same x; default of a key */
     bool norm_after;   /* what goes back into x may be normed */
+    bool norm_sum;     /* x itself is normed when a half went into it */
+    bool encoder;      /* each token sees the whole text; there is no next one */
     bool scale_embd;   /* embeddings times sqrt(d_model) */
     uint8_t qk_norm;   /* enum oa__qk_norm, where there are such vectors */
     uint8_t act;       /* enum oa__act; default of a key */

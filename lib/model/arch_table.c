@@ -190,6 +190,19 @@ static const oa__tensor_spec olmo2_tensors[] = {
     ATTN_OUT,  NORM("post_attention_norm", OA__V_ATTN_POST_NORM, 0),
     FFN_GATED, NORM("post_ffw_norm", OA__V_FFN_POST_NORM, 0)};
 
+/* What norms come after is what the halves added up to. */
+static const oa__tensor_spec bert_tensors[] = {
+    {"token_embd.weight", ROWS, OA__R_EMBD, OA__D_VOCAB, OA__D_MODEL},
+    {"token_types.weight", ROWS, OA__R_TYPES, OA__D_TYPES, OA__D_MODEL},
+    {"position_embd.weight", ROWS, OA__R_POS, OA__D_CTX, OA__D_MODEL},
+    {"token_embd_norm.weight", VEC, OA__V_EMBD_NORM, OA__D_MODEL, OA__D_ONE},
+    {"token_embd_norm.bias", VEC | OPT, OA__V_EMBD_NORM_BIAS, OA__D_MODEL, OA__D_ONE},
+    QKV,
+    ATTN_OUT,
+    NORM_BIAS("attn_output_norm", OA__V_ATTN_POST_NORM, 0),
+    FFN_PLAIN,
+    NORM_BIAS("layer_output_norm", OA__V_FFN_POST_NORM, 0)};
+
 /* --- the table ------------------------------------------------------------------------------- */
 
 #define TENSORS(list) .tensors = list, .n_tensors = OA__ARRAY_LEN(list)
@@ -265,6 +278,13 @@ static const oa__arch table[] = {
      .local_unscaled = true,
      .global_every = 4},
     {.name = "granite", TENSORS(llama_tensors)},
+    {.name = "bert",
+     TENSORS(bert_tensors),
+     .no_rope = true,
+     .layer_norm = true,
+     .norm_sum = true,
+     .encoder = true,
+     .act = OA__ACT_GELU},
 };
 
 const oa__arch *oa__arch_at(size_t i)

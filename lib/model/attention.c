@@ -2,7 +2,8 @@
 /*
  * Attention over cache pages: a task is one key/value head and a tile of tokens of one sequence.
  * The tile's queries (tokens x group) fold page after page from position 0 on; a token stops where
- * it stands. How rows are cut into tiles does not show: each query's chain is its own.
+ * it stands, or, in an encoder, where its text ends. How rows are cut into tiles does not show:
+ * each query's chain is its own.
  */
 #include "model/work.h"
 
@@ -48,14 +49,20 @@ typedef struct attn_job {
     size_t n_tiles;
 } attn_job;
 
+/* One past the last position that a row sees. */
+static uint32_t seen_end(const oa__row *r)
+{
+    return r->n_seen != 0 ? r->n_seen : r->pos + 1;
+}
+
 /* Which keys of a page the tile's queries see: from skip to valid. */
 static void see_page(const oa__work *w, const oa__tile *tile, uint32_t page, uint32_t *n_valid,
                      uint32_t *n_skip)
 {
     const uint32_t first = page * OA__KV_PAGE, window = w->layer->window;
     for (uint32_t t = 0; t < tile->n_rows; t++) {
-        const uint32_t pos = w->rows[tile->row + t].pos;
-        uint32_t n = pos < first ? 0 : pos - first + 1, skip = 0;
+        const uint32_t pos = w->rows[tile->row + t].pos, end = seen_end(&w->rows[tile->row + t]);
+        uint32_t n = end <= first ? 0 : end - first, skip = 0;
         if (n > OA__KV_PAGE) n = OA__KV_PAGE;
         if (window != 0 && pos >= window && pos - window >= first) skip = pos - window - first + 1;
         if (skip > n) skip = n;
@@ -86,9 +93,9 @@ static void attn_task(void *arg, size_t task, uint32_t worker)
         ml[2 * i] = -INFINITY;
         ml[2 * i + 1] = 0;
     }
-    uint32_t first = rows[0].pos, last = rows[0].pos;
+    uint32_t first = rows[0].pos, last = seen_end(&rows[0]) - 1;
     for (uint32_t t = 1; t < tile.n_rows; t++) {
-        if (rows[t].pos > last) last = rows[t].pos;
+        if (seen_end(&rows[t]) - 1 > last) last = seen_end(&rows[t]) - 1;
         if (rows[t].pos < first) first = rows[t].pos;
     }
     const uint32_t window = w->layer->window;

@@ -9,6 +9,7 @@
  *     h  <- attention over the pages                         (sequence tile, head) tasks
  *     x  <- x + r norm(h Wo)
  *     x  <- x + r norm(ffn(norm(x)))
+ *     x  <- norm(x)                                          after both halves, in encoders
  *
  * In a parallel layer the feed-forward half reads the x that the attention read. Its input is kept
  * in h2; when there is one norm, that is the attention's input, too.
@@ -105,10 +106,13 @@ static void close_half(oa__work *w, size_t i, size_t bias, size_t norm)
     float *x = w->x + i * d, *y = w->has_y ? w->y + i * d : x;
     float *const *v = &w->layer->vecs[norm];
     oa__add_bias(m, y, w->layer->vecs[bias], d);
-    if (!w->has_y) return;
-    if (v[0] != NULL) oa__norm(m, y, y, v, d);
-    if (m->hp.residual_scale != 1) m->kern->scale(y, m->hp.residual_scale, d);
-    m->kern->add(x, y, d);
+    const bool of_sum = m->arch->norm_sum;
+    if (w->has_y) {
+        if (v[0] != NULL && !of_sum) oa__norm(m, y, y, v, d);
+        if (m->hp.residual_scale != 1) m->kern->scale(y, m->hp.residual_scale, d);
+        m->kern->add(x, y, d);
+    }
+    if (of_sum) oa__norm(m, x, x, v, d);
 }
 
 static void attn_out_row(oa__work *w, size_t i)
@@ -176,7 +180,8 @@ static int ffn_half(oa__work *w)
         in = w->x, stride = d;
     }
     OA__TRY(l->ffn(w, in, stride, w->has_y ? w->y : w->x, !w->has_y));
-    if (w->has_y || l->vecs[OA__V_DOWN_BIAS] != NULL) oa__each_row(w, ffn_out_row);
+    if (w->has_y || w->m->arch->norm_sum || l->vecs[OA__V_DOWN_BIAS] != NULL)
+        oa__each_row(w, ffn_out_row);
     return oa__work_poll(w);
 }
 

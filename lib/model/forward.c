@@ -2,7 +2,7 @@
 /*
  * The forward pass: all rows of a pass go through a layer together, stage by stage.
  *
- *     x  <- embedding rows, and those of positions              (n_rows, d_model)
+ *     x  <- embedding rows, those of types and positions, norm  (n_rows, d_model)
  *     each layer: block.c
  *     hidden <- norm(x)                                         rows that want it
  *     logits <- hidden Wout                                     rows that want them
@@ -72,14 +72,19 @@ static void begin_row(oa__work *w, size_t i)
     const size_t d = m->hp.d_model;
     const oa__row *r = &w->rows[i];
     const oa__table_rows *embd = &m->tables[OA__R_EMBD], *pos = &m->tables[OA__R_POS];
-    float *x = w->x + i * d;
+    const oa__table_rows *types = &m->tables[OA__R_TYPES];
+    float *x = w->x + i * d, *h = w->h + i * w->h_stride;
     oa__row_dequant(embd->type, table_row(embd, (size_t)r->id), x, d);
     if (m->hp.embd_scale != 1) m->kern->scale(x, m->hp.embd_scale, d);
+    if (types->data != NULL) { /* one text: the first type */
+        oa__row_dequant(types->type, table_row(types, 0), h, d);
+        m->kern->add(x, h, d);
+    }
     if (pos->data != NULL) {
-        float *h = w->h + i * w->h_stride;
         oa__row_dequant(pos->type, table_row(pos, r->pos), h, d);
         m->kern->add(x, h, d);
     }
+    if (m->vecs[OA__V_EMBD_NORM] != NULL) oa__norm(m, x, x, &m->vecs[OA__V_EMBD_NORM], d);
     float *cs = w->cs + i * w->cs_stride;
     for (uint32_t k = 0; k < m->hp.n_ropes; k++, cs += m->hp.rope.d_rot)
         oa__rope_cos_sin(m, &m->ropes[k], r->pos, r->rope_long, cs);
@@ -88,7 +93,12 @@ static void begin_row(oa__work *w, size_t i)
 static void norm_out_row(oa__work *w, size_t i)
 {
     const size_t d = w->m->hp.d_model;
-    oa__norm(w->m, w->h + i * w->h_stride, w->x + i * d, &w->m->vecs[OA__V_OUT_NORM], d);
+    float *h = w->h + i * w->h_stride, *const *v = &w->m->vecs[OA__V_OUT_NORM];
+    if (v[0] != NULL) {
+        oa__norm(w->m, h, w->x + i * d, v, d);
+    } else {
+        memcpy(h, w->x + i * d, d * sizeof *h);
+    }
 }
 
 static void logits_row(oa__work *w, size_t i)
@@ -219,6 +229,10 @@ static int check_row(const oa_model *m, const oa__row *r)
     if (m->tables[OA__R_POS].data != NULL && r->pos >= m->tables[OA__R_POS].n_rows) {
         return oa__err(OA_EINVAL, "position %u, the model has %zu", r->pos,
                        m->tables[OA__R_POS].n_rows);
+    }
+    if (m->arch->encoder && (r->logits != NULL || r->pos >= r->n_seen)) {
+        return oa__err(OA_EINTERNAL, "position %u of an encoder's %u, or logits", r->pos,
+                       r->n_seen);
     }
     return OA_OK;
 }

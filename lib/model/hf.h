@@ -26,7 +26,8 @@ enum oa__hf_recipe {
     OA__HF_PLUS_ONE,  /* Gemma's norms */
     OA__HF_EXPERTS,   /* one tensor per expert, stacked */
     OA__HF_Q_HEADS,   /* one per query head, stacked */
-    OA__HF_K_HEADS    /* one per key head */
+    OA__HF_K_HEADS,   /* one per key head */
+    OA__HF_POSITIONS  /* RoBERTa's first rows stand for no position */
 };
 
 enum oa__hf_flags {
@@ -60,7 +61,9 @@ enum oa__hf_bit {
     OA__HF_GRANITE = 1 << 16,
     OA__HF_QWEN2MOE = 1 << 17,
     OA__HF_QWEN3MOE = 1 << 18,
-    OA__HF_ALL = (1 << 19) - 1
+    OA__HF_BERT = 1 << 19,
+    OA__HF_ROBERTA = 1 << 20,
+    OA__HF_ALL = (1 << 21) - 1
 };
 
 typedef struct oa__hf_family {
@@ -96,6 +99,7 @@ typedef struct oa__hf {
     oa__gguf_writer *w;
     bool *used; /* by the safetensors' order */
     uint32_t n_layers, d_model, n_heads, n_heads_kv, d_head, n_experts, n_ctx, n_vocab;
+    uint32_t n_skipped; /* rows in front of the first position */
     bool tied;
     char key[160];
 } oa__hf;

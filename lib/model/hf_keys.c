@@ -22,7 +22,8 @@ enum {
     QWENS = OA__HF_QWEN2 | OA__HF_QWEN3 | OA__HF_QWEN2MOE | OA__HF_QWEN3MOE,
     GEMMAS = OA__HF_GEMMA | OA__HF_GEMMA2 | OA__HF_GEMMA3,
     OLD_NAMES = OA__HF_GPT2 | OA__HF_FALCON,
-    LAYER_NORM = OA__HF_GPTNEOX | OA__HF_STABLELM | OA__HF_STARCODER2 | OLD_NAMES
+    BERTS = OA__HF_BERT | OA__HF_ROBERTA,
+    LAYER_NORM = OA__HF_GPTNEOX | OA__HF_STABLELM | OA__HF_STARCODER2 | OLD_NAMES | BERTS
 };
 
 /* Values that are copied under another name. */
@@ -38,8 +39,8 @@ static const number numbers[] = {
      MAX_WIDTH},
     {OA__HF_ALL & ~(uint32_t)LAYER_NORM, "rms_norm_eps", "attention.layer_norm_rms_epsilon", 1, 1,
      1e-20, 1},
-    {OA__HF_GPTNEOX | OA__HF_STABLELM, "layer_norm_eps", "attention.layer_norm_epsilon", 1, 1,
-     1e-20, 1},
+    {OA__HF_GPTNEOX | OA__HF_STABLELM | BERTS, "layer_norm_eps", "attention.layer_norm_epsilon", 1,
+     1, 1e-20, 1},
     {OA__HF_STARCODER2, "norm_epsilon", "attention.layer_norm_epsilon", 1, 1, 1e-20, 1},
     {OLD_NAMES, "layer_norm_epsilon", "attention.layer_norm_epsilon", 1, 1, 1e-20, 1},
     {OA__HF_GEMMA2, "attn_logit_softcapping", "attn_logit_softcapping", 1, 0, 0, 1e6},
@@ -68,6 +69,7 @@ static const struct {
     {OA__HF_ALL, "is_encoder_decoder", FALSY},
     {OA__HF_ALL, "add_cross_attention", FALSY},
     {OA__HF_ALL, "pruned_heads", FALSY},
+    {BERTS, "is_decoder", FALSY},
     {OA__HF_GPT2, "scale_attn_weights", TRUTHY},
     {OA__HF_GPT2, "scale_attn_by_inverse_layer_idx", FALSY},
     {OA__HF_FALCON, "alibi", FALSY},
@@ -125,6 +127,30 @@ static int write_numbers(oa__hf *h)
     return OA_OK;
 }
 
+/* Positions of RoBERTa begin behind the one of padding. */
+static int write_encoder(oa__hf *h)
+{
+    const char *kind = "absolute";
+    uint32_t pad = 1, n_types = 1;
+    if (!(h->family->bit & BERTS)) return OA_OK;
+    OA__TRY(oa__hf_str(h->config, "position_embedding_type", &kind, NULL));
+    if (strcmp(kind, "absolute") != 0) {
+        return oa__err(OA_EUNSUPPORTED, "config.json: position_embedding_type \"%.64s\"", kind);
+    }
+    if (h->family->bit == OA__HF_ROBERTA) {
+        OA__TRY(oa__hf_u32(h->config, "pad_token_id", 0, MAX_VOCAB, &pad, NULL));
+        h->n_skipped = pad + 1;
+        if (h->n_ctx <= h->n_skipped) {
+            return oa__err(OA_EFORMAT, "config.json: %u positions, the first %u for padding",
+                           h->n_ctx, h->n_skipped);
+        }
+        h->n_ctx -= h->n_skipped;
+    }
+    OA__TRY(oa__hf_u32(h->config, "type_vocab_size", 1, MAX_WIDTH, &n_types, NULL));
+    OA__TRY(oa__gguf_writer_u32(h->w, "tokenizer.ggml.token_type_count", n_types));
+    return oa__gguf_writer_bool(h->w, oa__hf_key(h, "attention.causal"), false);
+}
+
 static int write_sizes(oa__hf *h)
 {
     const bool gpt2 = h->family->bit == OA__HF_GPT2, falcon = h->family->bit == OA__HF_FALCON;
@@ -133,6 +159,7 @@ static int write_sizes(oa__hf *h)
     h->n_ctx = falcon ? 2048 : 0;
     OA__TRY(read_u32(h, gpt2 ? "n_positions" : "max_position_embeddings", gpt2 ? "n_ctx" : NULL,
                      MAX_CONTEXT, NULL, &h->n_ctx));
+    OA__TRY(write_encoder(h));
     OA__TRY(oa__gguf_writer_u32(h->w, oa__hf_key(h, "context_length"), h->n_ctx));
     OA__TRY(read_u32(h, gpt2 ? "n_embd" : "hidden_size", "n_embed", MAX_WIDTH, "embedding_length",
                      &h->d_model));
@@ -170,7 +197,7 @@ static int write_heads(oa__hf *h)
     h->n_heads_kv = h->n_heads;
     if (h->family->bit == OA__HF_FALCON) {
         OA__TRY(falcon_heads_kv(h));
-    } else if (!(h->family->bit & (OA__HF_GPT2 | OA__HF_GPTNEOX))) {
+    } else if (!(h->family->bit & (OA__HF_GPT2 | OA__HF_GPTNEOX | BERTS))) {
         OA__TRY(oa__hf_u32(h->config, "num_key_value_heads", 1, MAX_HEADS, &h->n_heads_kv, NULL));
     }
     if (h->n_heads % h->n_heads_kv != 0) {

@@ -209,6 +209,25 @@ static const oa__hf_tensor olmo2[] = {
     GATED,          NORM("post_feedforward_layernorm", "post_ffw_norm", AS_IS),
 };
 
+/* Encoders: the base of models for any use. */
+#define ENCODER(base)                                                                              \
+    {base "embeddings.word_embeddings", "token_embd", AS_IS, 0},                                   \
+        {base "embeddings.position_embeddings", "position_embd", OA__HF_POSITIONS, 0},             \
+        {base "embeddings.token_type_embeddings", "token_types", AS_IS, 0},                        \
+        {base "embeddings.LayerNorm", "token_embd_norm", AS_IS, 0},                                \
+        {base "encoder.layer.%.attention.self.query", "blk.%.attn_q", AS_IS, 0},                   \
+        {base "encoder.layer.%.attention.self.key", "blk.%.attn_k", AS_IS, 0},                     \
+        {base "encoder.layer.%.attention.self.value", "blk.%.attn_v", AS_IS, 0},                   \
+        {base "encoder.layer.%.attention.output.dense", "blk.%.attn_output", AS_IS, 0},            \
+        {base "encoder.layer.%.attention.output.LayerNorm", "blk.%.attn_output_norm", AS_IS, 0},   \
+        {base "encoder.layer.%.intermediate.dense", "blk.%.ffn_up", AS_IS, 0},                     \
+        {base "encoder.layer.%.output.dense", "blk.%.ffn_down", AS_IS, 0},                         \
+    {                                                                                              \
+        base "encoder.layer.%.output.LayerNorm", "blk.%.layer_output_norm", AS_IS, 0               \
+    }
+static const oa__hf_tensor bert[] = {ENCODER("bert.")};
+static const oa__hf_tensor roberta[] = {ENCODER("roberta.")};
+
 #define TENSORS(list) list, OA__ARRAY_LEN(list)
 
 /* The first of an architecture's rows is the name that an unknown one's error lists. */
@@ -235,6 +254,9 @@ static const oa__hf_family families[] = {
     {"granite", "granite", OA__HF_GRANITE, TENSORS(llama), "model.", 1e4, 1, NULL},
     {"qwen2_moe", "qwen2moe", OA__HF_QWEN2MOE, TENSORS(qwen2moe), "model.", 1e4, 1, NULL},
     {"qwen3_moe", "qwen3moe", OA__HF_QWEN3MOE, TENSORS(qwen3moe), "model.", 1e4, 1, NULL},
+    {"bert", "bert", OA__HF_BERT, TENSORS(bert), "bert.", 0, 1, NULL},
+    {"roberta", "bert", OA__HF_ROBERTA, TENSORS(roberta), "roberta.", 0, 1, NULL},
+    {"xlm-roberta", "bert", OA__HF_ROBERTA, TENSORS(roberta), "roberta.", 0, 1, NULL},
 };
 
 const oa__hf_family *oa__hf_family_find(const char *model_type)

@@ -70,6 +70,12 @@ size_t oa__hf_parts(const oa__hf *h, uint32_t recipe, const oa__st_tensor *t, oa
                                   .b_end = begin[i + 1]};
         }
         return 3;
+    case OA__HF_POSITIONS:
+        parts[0].n_a = 1;
+        parts[0].n_b = t->dims[0];
+        parts[0].b_begin = h->n_skipped;
+        parts[0].b_end = t->dims[0];
+        return 1;
     default:
         return 1;
     }
@@ -87,6 +93,12 @@ static int add_one(oa__hf *h, const oa__hf_tensor *row, const oa__st_tensor *t, 
     for (uint32_t i = 0; i < n_dims; i++)
         dims[i] = t->dims[n_dims - 1 - i];
     if (n_dims == 2 && dims[1] == 1) n_dims = 1;
+    if (row->recipe == OA__HF_POSITIONS) {
+        if (n_dims != 2 || dims[1] <= h->n_skipped) {
+            return oa__err(OA_EFORMAT, "tensor %s: no rows for positions", t->name);
+        }
+        dims[1] -= h->n_skipped;
+    }
     const size_t n_parts = oa__hf_parts(h, row->recipe, t, parts);
     if (parts[0].transpose) {
         dims[0] = t->dims[0];
@@ -171,8 +183,8 @@ static int add_row(oa__hf *h, const oa__hf_tensor *row, uint32_t layer)
     return OA_OK;
 }
 
-/* Buffers that files carry although nothing is computed from them, and what reads pictures for a
- * text model. */
+/* Buffers that files carry although nothing is computed from them, what reads pictures for a text
+ * model, and what an encoder was trained with to guess words. */
 static bool harmless(const oa__hf *h, const char *name)
 {
     if (h->family->outer != NULL && (strncmp(name, "vision_tower.", 13) == 0 ||
@@ -181,12 +193,19 @@ static bool harmless(const oa__hf *h, const char *name)
     }
     static const char *const ends[] = {".inv_freq", ".masked_bias", ".attn.bias", ".attention.bias",
                                        ".position_ids"};
+    static const char *const heads[] = {"pooler.", "cls.", "lm_head."};
     const size_t n = strlen(name);
     for (size_t i = 0; i < OA__ARRAY_LEN(ends); i++) {
         const size_t len = strlen(ends[i]);
         if (n >= len && strcmp(name + n - len, ends[i]) == 0) return true;
     }
-    return false;
+    if (!(h->family->bit & (OA__HF_BERT | OA__HF_ROBERTA))) return false;
+    const size_t n_prefix = strlen(h->family->prefix);
+    if (strncmp(name, h->family->prefix, n_prefix) == 0) name += n_prefix;
+    for (size_t i = 0; i < OA__ARRAY_LEN(heads); i++) {
+        if (strncmp(name, heads[i], strlen(heads[i])) == 0) return true;
+    }
+    return strcmp(name, "embeddings.position_ids") == 0;
 }
 
 int oa__hf_tensors(oa__hf *h)

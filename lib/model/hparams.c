@@ -123,6 +123,9 @@ int oa__hparams_read(oa__hparams *hp, const oa__gguf *g, const char *name, size_
     OA__TRY(read_layers(&k, a, hp));
     OA__TRY(read_factors(&k, a, hp));
     OA__TRY(read_norms(&k, a, hp));
+    /* Files do not agree on a key for it. */
+    const oa__gguf_tensor *types = oa__gguf_tensor_find(g, "token_types.weight");
+    hp->n_types = types != NULL && types->dims[1] < MAX_WIDTH ? (uint32_t)types->dims[1] : 1;
     return oa__experts_read(&k, a, hp);
 }
 
@@ -157,6 +160,10 @@ int oa__hparams_check(const oa__hparams *hp, const oa__arch *arch)
         return oa__err(OA_EUNSUPPORTED, "%u heads share %u key and value heads unevenly",
                        hp->n_heads, hp->n_heads_kv);
     }
+    if (arch->encoder && (hp->parallel || hp->window != 0)) {
+        return oa__err(OA_EUNSUPPORTED, "an encoder with %s",
+                       hp->parallel ? "parallel halves" : "a sliding window");
+    }
     OA__TRY(oa__experts_check(hp, arch));
     return arch->no_rope ? OA_OK : oa__rope_check(hp);
 }
@@ -186,6 +193,8 @@ size_t oa__hparams_dim(const oa__hparams *hp, uint32_t dim)
         return hp->experts.n;
     case OA__D_VOCAB:
         return hp->n_vocab;
+    case OA__D_TYPES:
+        return hp->n_types;
     case OA__D_CTX:
         return hp->n_ctx_train;
     case OA__D_ROT_HALF:

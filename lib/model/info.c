@@ -111,6 +111,11 @@ uint32_t oa__model_n_ctx_short(const oa_model *m)
     return m->hp.rope.scaling == OA__ROPE_LONG ? m->hp.rope.n_ctx_old : UINT32_MAX;
 }
 
+bool oa__model_is_encoder(const oa_model *m)
+{
+    return m->arch != NULL && m->arch->encoder;
+}
+
 bool oa__model_has_weights(const oa_model *m)
 {
     return m->has_weights;

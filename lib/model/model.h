@@ -27,6 +27,8 @@ uint32_t oa__model_n_ctx_max(const oa_model *m);
  * other. UINT32_MAX for models that know no such thing. */
 uint32_t oa__model_n_ctx_short(const oa_model *m);
 bool oa__model_has_weights(const oa_model *m);
+/* Its tokens see the whole text, which is computed in one pass; it gives hidden states only. */
+bool oa__model_is_encoder(const oa_model *m);
 /* Open what a path names, a GGUF file, the first of several, or a Hugging Face folder, as the
  * GGUF file that it is or would be. no_mmap and header_only as oa__gguf_open() has them. */
 int oa__source_open(oa__gguf **out, oa__mem *mem, const char *path, bool no_mmap, bool header_only);
@@ -65,10 +67,12 @@ uint64_t oa__adapters_hash(const oa__adapters *set);
 /* --- forward pass --------------------------------------------------------------------------- */
 
 /* One token to compute. Rows of one sequence are neighbours, in ascending position; a row sees
- * the positions 0..pos of its sequence: those in the pages, and those of the rows before it. */
+ * the positions 0..pos of its sequence: those in the pages, and those of the rows before it. Those
+ * of an encoder see all of its positions, which are all rows of the pass. */
 typedef struct oa__row {
     int32_t id;         /* valid */
     uint32_t pos;       /* position in its sequence */
+    uint32_t n_seen;    /* positions of the sequence, for an encoder; else 0 */
     void *const *pages; /* the sequence's pages: position p is in pages[p / 32], slot p % 32 */
     float *logits;      /* (n_vocab) receives the logits after this token; NULL = not wanted */
     float *hidden;      /* (d_model) receives what the logits are made of; NULL = not wanted */

@@ -44,8 +44,9 @@ typedef struct oa__experts_params {
 
 typedef struct oa__hparams {
     uint32_t n_layers, d_model, d_ff, n_heads, n_heads_kv, d_head, n_ctx_train, n_vocab;
-    uint32_t act;    /* enum oa__act */
-    uint32_t window; /* keys that a local layer's token sees, itself included */
+    uint32_t n_types; /* of tokens */
+    uint32_t act;     /* enum oa__act */
+    uint32_t window;  /* keys that a local layer's token sees, itself included */
     uint32_t n_ropes;
     bool parallel;
     float norm_eps;

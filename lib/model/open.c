@@ -244,7 +244,7 @@ int oa_model_estimate_memory(const char *path, const oa_model_opts *opts, uint32
         if (o.flags & OA_MODEL_NO_MMAP) e.weights_size += oa__gguf_file_size(m->gguf);
         const uint64_t n = n_ctx > 0 ? n_ctx : m->hp.n_ctx_train;
         e.cache_size = times((n + OA__KV_PAGE - 1) / OA__KV_PAGE, oa__model_page_size(m, kv_type));
-        e.work_size = oa__work_size(m, OA__MODEL_BATCH, 1);
+        e.work_size = oa__work_size(m, m->arch->encoder ? n : OA__MODEL_BATCH, 1);
     }
     e.total_size = plus(plus(e.weights_size, e.cache_size), plus(e.work_size, header_size));
     rc = oa__opts_write(estimate, &e, sizeof e, sizeof e);

@@ -18,7 +18,8 @@ typedef struct pool {
     oa_session *s;
     oa__progress progress;
     size_t d_model, n_ids;
-    float *hidden; /* (SLICE, d_model), or one row */
+    size_t slice;  /* rows pooled at a time */
+    float *hidden; /* (slice, d_model), or one row */
     double *sum;   /* (d_model) */
 } pool;
 
@@ -53,8 +54,8 @@ static int pool_one(pool *p, size_t at)
 
 static int pool_mean(pool *p)
 {
-    for (size_t at = 0; at < p->n_ids; at += SLICE) {
-        const size_t n = p->n_ids - at < SLICE ? p->n_ids - at : SLICE;
+    for (size_t at = 0; at < p->n_ids; at += p->slice) {
+        const size_t n = p->n_ids - at < p->slice ? p->n_ids - at : p->slice;
         OA__TRY(compute(p, at + n, at, at + n));
         for (size_t row = 0; row < n; row++) {
             for (size_t i = 0; i < p->d_model; i++)
@@ -81,9 +82,10 @@ static int finish(const pool *p, bool normalize, float *out)
 static int run(pool *p, const int32_t *ids, uint32_t pooling, bool normalize, float *out)
 {
     oa_session *s = p->s;
-    size_t n_rows = pooling == OA_POOL_MEAN ? SLICE : 1, n_floats;
-    if (n_rows > p->n_ids) n_rows = p->n_ids;
-    if (!oa__mul_size(n_rows, p->d_model, &n_floats)) return oa__err_nomem(SIZE_MAX);
+    size_t n_floats;
+    p->slice = p->n_ids < SLICE || oa__model_is_encoder(s->model) ? p->n_ids : SLICE;
+    if (!oa__mul_size(pooling == OA_POOL_MEAN ? p->slice : 1, p->d_model, &n_floats))
+        return oa__err_nomem(SIZE_MAX);
     p->hidden = oa__shared_alloc(s->shared, n_floats, sizeof *p->hidden);
     if (!p->hidden) return OA_ENOMEM;
     p->sum = oa__shared_alloc(s->shared, p->d_model, sizeof *p->sum);

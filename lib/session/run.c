@@ -85,6 +85,10 @@ int oa__job_begin(oa__job *job)
     oa_session *s = job->s;
     const size_t total = job->total;
     oa__assert(total >= 1 && total >= s->n);
+    if (!job->hidden && oa__model_is_encoder(s->model)) {
+        return oa__err(OA_EUNSUPPORTED,
+                       "the model is an encoder: it has embeddings, and no next token");
+    }
     job->logits_cut = false;
     job->first = job->next = s->n_done;
     if (s->n_done == total && s->logits_at == total && !job->hidden) return OA_OK;
@@ -204,6 +208,7 @@ static size_t gather(oa__job *jobs, size_t n_jobs, oa__row *rows, size_t n_max, 
         if (take > n_max - n) take = n_max - n;
         const size_t n_vocab = oa__model_n_vocab(s->model);
         const size_t d_model = oa__model_d_model(s->model);
+        const bool encoder = oa__model_is_encoder(s->model);
         for (size_t pos = job->next; pos < job->next + take; pos++) {
             oa__row *row = &rows[n++];
             row->id = s->ids[pos];
@@ -211,6 +216,7 @@ static size_t gather(oa__job *jobs, size_t n_jobs, oa__row *rows, size_t n_max, 
             row->pages = s->pages;
             row->adapters = s->adapters;
             row->rope_long = s->rope_long;
+            row->n_seen = encoder ? (uint32_t)job->total : 0;
             row->logits = row->hidden = NULL;
             if (job->hidden) {
                 if (pos >= job->hidden_from && pos < job->hidden_end)
@@ -262,13 +268,17 @@ int oa__jobs_run(oa__job *jobs, size_t n_jobs)
     if (w.active) OA__TRY(ask(&w));
 
     bool adapt;
-    size_t limit = choose_rows(&w, sh, many_logits, &adapt);
+    size_t limit = choose_rows(&w, sh, many_logits, &adapt), n_min = 1;
+    if (oa__model_is_encoder(sh->model)) { /* a text is one pass */
+        limit = n_min = n_left;
+        adapt = false;
+    }
     oa__bench *bench = NULL;
     int rc = OA_OK;
     while (n_left > 0) {
         const size_t n_want = n_left < limit ? n_left : limit;
         if (!bench) {
-            OA__TRY(oa__shared_take_bench(&bench, sh, n_want, 1,
+            OA__TRY(oa__shared_take_bench(&bench, sh, n_want, n_min,
                                           n_logits < n_want ? n_logits : n_want));
         }
         const size_t n_max = bench->n_rows < limit ? bench->n_rows : limit;

@@ -124,6 +124,8 @@ int oa_session_new(oa_session **out, oa_model *model, const oa_session_opts *opt
     s->mem = mem;
     s->shared = shared;
     s->flags = o.flags;
+    /* Keys and values of an encoder depend on what follows. */
+    if (oa__model_is_encoder(model)) s->flags |= OA_SESSION_NO_SHARING;
     s->kv_type = o.kv_type;
     s->n_ctx = o.n_ctx ? o.n_ctx : oa__model_n_ctx_train(model);
     if (s->n_ctx > OA__N_CTX_LIMIT) s->n_ctx = OA__N_CTX_LIMIT;

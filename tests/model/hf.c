@@ -69,7 +69,7 @@ static uint64_t digest(const oa__gguf *g)
 
 /* Compared when they were pinned, where the others read such a folder: with the tensors that
  * llama.cpp's converter writes, equal byte for byte but for the last bits of rope_freqs.weight, and
- * with the logits of transformers, equal within 1e-6 of the largest. */
+ * with the logits of transformers, equal within 1e-6 of the largest. Encoders: as tests/oracle. */
 static const struct {
     const char *name;
     uint64_t digest;
@@ -84,6 +84,7 @@ static const struct {
     {"stablelm", 0x00b35d20ffcb7ce8},   {"starcoder2", 0xc037a919a586a32b},
     {"olmo2", 0x95dc886cd31383c2},      {"mixtral", 0x23a8797b15504a87},
     {"qwen2moe", 0x75d785ee7af4e5f8},   {"qwen3moe", 0x594800c9133197bf},
+    {"bert bare", 0x9201b1ead061b202},  {"roberta", 0x0fef4917346b5687},
 };
 
 static void test_model_hf__families(void **state)
@@ -469,6 +470,13 @@ static void test_model_hf__refused(void **state)
     expect_config("qwen2", "layer_types", "[1, 2]", OA_EUNSUPPORTED, "layer_types has \"\"");
     expect_config("smollm3", "no_rope_layers", "[1]", OA_EFORMAT, "no_rope_layers");
     expect_config("smollm3", "use_sliding_window", "true", OA_EUNSUPPORTED, "layer_types");
+    expect_config("bert bare", "is_decoder", "true", OA_EUNSUPPORTED, "is_decoder");
+    expect_config("bert bare", "position_embedding_type", "\"relative_key\"", OA_EUNSUPPORTED,
+                  "relative_key");
+    expect_config("bert bare", "type_vocab_size", "0", OA_EUNSUPPORTED, "type_vocab_size is 0");
+    expect_config("roberta", "pad_token_id", "127", OA_EFORMAT, "128 positions");
+    expect_config("roberta", "pad_token_id", "\"x\"", OA_EFORMAT, "pad_token_id");
+    expect_config("roberta", "sliding_window", "5", OA_OK, ""); /* nobody looks */
 }
 
 static void test_model_hf__rope(void **state)

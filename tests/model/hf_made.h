@@ -51,6 +51,19 @@ typedef struct hf_family {
         __VA_ARGS__, NULL                                                                          \
     }
 #define HF_LN(name) name ".weight 32", name ".bias 32"
+#define HF_B "encoder.layer.%."
+#define HF_B_LINEAR(name, rows, cols) name ".weight " rows " " cols, name ".bias " rows
+#define HF_BERT(p, n_pos, n_types)                                                                 \
+    p "embeddings.word_embeddings.weight 264 32",                                                  \
+        p "embeddings.position_embeddings.weight " n_pos " 32",                                    \
+        p "embeddings.token_type_embeddings.weight " n_types " 32",                                \
+        HF_LN(p "embeddings.LayerNorm"), HF_B_LINEAR(p HF_B "attention.self.query", "32", "32"),   \
+        HF_B_LINEAR(p HF_B "attention.self.key", "32", "32"),                                      \
+        HF_B_LINEAR(p HF_B "attention.self.value", "32", "32"),                                    \
+        HF_B_LINEAR(p HF_B "attention.output.dense", "32", "32"),                                  \
+        HF_LN(p HF_B "attention.output.LayerNorm"),                                                \
+        HF_B_LINEAR(p HF_B "intermediate.dense", "48", "32"),                                      \
+        HF_B_LINEAR(p HF_B "output.dense", "32", "48"), HF_LN(p HF_B "output.LayerNorm")
 
 static const hf_family hf_families[] = {
     {"llama",
@@ -184,6 +197,14 @@ static const hf_family hf_families[] = {
      ", \"num_experts\": 4, \"num_experts_per_tok\": 2, "
      "\"moe_intermediate_size\": 16, \"norm_topk_prob\": true}",
      HF_LIST(HF_ENDS, HF_TWO_NORMS, HF_QKVO, HF_QK_NORM, HF_EXPERT_TENSORS)},
+    {"bert bare",
+     "{\"model_type\": \"bert\", " HF_SIZES ", \"hidden_act\": \"gelu\", "
+     "\"layer_norm_eps\": 1e-12, \"type_vocab_size\": 2}",
+     HF_LIST(HF_BERT("", "128", "2"), HF_B_LINEAR("pooler.dense", "32", "32"))},
+    {"roberta",
+     "{\"model_type\": \"xlm-roberta\", " HF_SIZES ", \"hidden_act\": \"gelu\", "
+     "\"layer_norm_eps\": 1e-5, \"type_vocab_size\": 1, \"pad_token_id\": 1}",
+     HF_LIST(HF_BERT("roberta.", "128", "1"), HF_B_LINEAR("lm_head.dense", "32", "32"))},
 };
 enum { HF_N_FAMILIES = sizeof hf_families / sizeof hf_families[0] };
 

@@ -233,8 +233,8 @@ static void test_model_open__wrong_keys(void **state)
     }
     unlink(made_path());
     EXPECT(OA_EUNSUPPORTED,
-           "\"bert\" is not supported; known: llama, smollm3, gptneox, falcon, gpt2",
-           .change_key = "general.architecture", .text = "bert");
+           "\"bart\" is not supported; known: llama, smollm3, gptneox, falcon, gpt2",
+           .change_key = "general.architecture", .text = "bart");
     EXPECT(OA_EUNSUPPORTED, "tokenizer \"wpm\"", .change_key = "tokenizer.ggml.model",
            .text = "wpm");
     EXPECT(OA_EUNSUPPORTED, "", .change_key = "tokenizer.ggml.pre", .text = "unheard-of");

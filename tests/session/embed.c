@@ -3,6 +3,7 @@
 
 #include "session/session_priv.h"
 
+#include "model/hf_made.h"
 #include "tiny.h"
 
 enum { N_IDS = 300, N_CTX = 320, D_MAX = 1024 };
@@ -149,6 +150,68 @@ static void test_session_embed__failures(void **state)
     oa_session_free(s);
 }
 
+/* The text that an encoder reads: tokens of the folder's vocabulary. */
+static void embed_text(oa_model *m, uint32_t n_batch, const int32_t *text, size_t n,
+                       uint32_t pooling, float out[HF_D])
+{
+    oa_session *s;
+    oa_session_opts o = OA_SESSION_OPTS_INIT;
+    o.n_batch = n_batch;
+    assert_ok(oa_session_new(&s, m, &o));
+    assert_ok(oa_session_embed(s, text, n, pooling, 0, out, HF_D));
+    oa_session_free(s);
+}
+
+static void test_session_embed__encoders(void **state)
+{
+    (void)state;
+    enum { N = 126 }; /* all of RoBERTa's positions */
+    for (size_t k = 0; k < HF_N_FAMILIES; k++) {
+        if (strstr(hf_families[k].config, "bert") == NULL) continue;
+        folder f;
+        oa_model *m;
+        int32_t text[N], other[N];
+        float want[3][HF_D], got[HF_D];
+        folder_make(&f, "session_embed");
+        hf_write(&f, &hf_families[k]);
+        for (size_t i = 0; i < N; i++)
+            other[i] = text[i] = (int32_t)(i * 7 % 200);
+        other[N - 1] = 250;
+        for (uint32_t run = 0; run < 3; run++) {
+            oa_model_opts mo = OA_MODEL_OPTS_INIT;
+            mo.n_threads = 1 + run;
+            mo.cpu = run == 0 ? OA_CPU_C : OA_CPU_BEST;
+            assert_ok(oa_model_open(&m, f.path, &mo));
+            for (uint32_t p = 0; p < 3; p++) {
+                embed_text(m, run * 16, text, N, p, run == 0 ? want[p] : got);
+                if (run > 0) assert_memory_equal(got, want[p], sizeof got);
+                /* The last token counts for every other, also in a text of the same beginning. */
+                embed_text(m, run * 16, other, N, p, got);
+                assert_memory_not_equal(got, want[p], sizeof got);
+            }
+            if (run < 2) oa_model_free(m);
+        }
+        oa_session *s;
+        size_t n;
+        int32_t id;
+        const float *logits;
+        assert_ok(oa_session_new(&s, m, NULL));
+        assert_err(oa_session_append(s, text, 3), OA_EUNSUPPORTED, "encoder");
+        assert_err(oa_session_set_ids(s, text, 3, &n), OA_EUNSUPPORTED, "encoder");
+        assert_ok(oa_session_embed(s, text, 9, OA_POOL_CLS, 0, got, HF_D));
+        assert_err(oa_session_step(s, NULL, &id), OA_EUNSUPPORTED, "encoder");
+        assert_err(oa_session_append(s, text, 3), OA_EUNSUPPORTED, "encoder");
+        assert_err(oa_session_get_logits(s, &logits, &n), OA_EUNSUPPORTED, "encoder");
+        assert_ok(oa_session_get_ids(s, NULL, &n));
+        assert_int_equal(n, 9);
+        assert_true(oa_session_embed(s, text, oa__model_n_ctx_max(m) + 1, OA_POOL_CLS, 0, got,
+                                     HF_D) == OA_EFULL);
+        oa_session_free(s);
+        oa_model_free(m);
+        folder_remove(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_session_embed__the_same_bits_however_it_is_cut),
         cmocka_unit_test(test_session_embed__the_session_goes_on),
         cmocka_unit_test(test_session_embed__failures),
+        cmocka_unit_test(test_session_embed__encoders),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }

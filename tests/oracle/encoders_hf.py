@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compare embeddings of encoders with transformers in float32: small random BERT, RoBERTa and
+XLM-RoBERTa models, opened as Hugging Face folders and as the GGUF files that `openassistant
+convert` makes of them, for texts of 1 to 300 tokens and each pooling.
+
+    encoders_hf.py LIBRARY OPENASSISTANT
+
+Each case also opens its folder with something of the configuration changed, and the difference
+must show; and bits must not depend on threads, instructions, n_batch or what the session held.
+Prints TAP; exits with 77 when a module is missing. Differences are parts of the largest number."""
+import os
+import sys
+import tempfile
+
+from arch_hf import (GROUPS, SMALL, WIDE, change_config, convert, difference, make_tokenizer, np,
+                     torch, transformers)
+
+LIMIT = 3e-5
+LENGTHS = (1, 31, 33, 300)
+
+
+def sizes(values, **more):
+    return {**{k: v for k, v in values.items() if k != "num_key_value_heads"}, **more}
+
+
+# Name, family, values, values that must show.
+CASES = [
+    ("bert", "Bert", sizes(SMALL), dict(hidden_act="gelu_new")),
+    ("bert wide, relu, three types", "Bert", sizes(WIDE, hidden_act="relu", type_vocab_size=3),
+     dict(layer_norm_eps=0.1)),
+    ("bert with what guesses words", "BertForMaskedLM", sizes(GROUPS, layer_norm_eps=1e-5),
+     dict(hidden_act="silu")),
+    ("roberta", "Roberta", sizes(SMALL, pad_token_id=1, type_vocab_size=1),
+     dict(hidden_act="gelu_new")),
+    ("roberta, padding elsewhere", "Roberta", sizes(GROUPS, pad_token_id=2, type_vocab_size=1),
+     dict(layer_norm_eps=0.1)),
+    ("roberta with what guesses words", "RobertaForMaskedLM", sizes(WIDE, type_vocab_size=1),
+     dict(hidden_act="relu")),
+    ("xlm-roberta", "XLMRoberta", sizes(GROUPS, pad_token_id=1, type_vocab_size=1),
+     dict(layer_norm_eps=0.1)),
+]
+
+
+def randomise(model, seed):
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if "LayerNorm.weight" in name:
+                p.uniform_(0.5, 1.5)
+            elif p.dim() == 1:
+                p.normal_(0, 0.3)
+            else:
+                p.normal_(0, 0.5 if "embed" in name else 1.2 / p.shape[-1] ** 0.5)
+
+
+def make_model(number, family, values, folder):
+    n_vocab = make_tokenizer(folder)
+    base = family.replace("ForMaskedLM", "")
+    config = getattr(transformers, base + "Config")(
+        **{"vocab_size": n_vocab, "max_position_embeddings": 320, "bos_token_id": 1,
+           "eos_token_id": 0, **values})
+    config._attn_implementation = "eager"
+    cls = getattr(transformers, family if family != base else base + "Model")
+    model = cls(config).float().eval()
+    randomise(model, number)
+    model.tie_weights()
+    model.save_pretrained(folder)
+    return model.base_model, n_vocab
+
+
+def expected(model, ids):
+    with torch.no_grad():
+        out = model(torch.from_numpy(ids)[None], attention_mask=torch.ones(1, len(ids)))
+        v = out.last_hidden_state[0].double().numpy()
+    return {"mean": v.mean(axis=0), "last": v[-1], "cls": v[0]}
+
+
+def ours(path, texts, pooling, threads=2, cpu="best", **options):
+    import openassistant as oa
+    options = {"kv_type": "f32", **options}
+    with oa.Model(path, threads=threads, cpu=cpu) as model, model.session(**options) as session:
+        return [np.array(session.embed(list(map(int, ids)), pooling=pooling, normalize=False))
+                for ids in texts]
+
+
+def refused(path):
+    """An encoder has no next token; and no text is longer than its positions."""
+    import openassistant as oa
+    with oa.Model(path) as model:
+        with model.session() as session:
+            for call in (lambda: session.append([3, 4]), lambda: session.set_ids([3]),
+                         lambda: session.append_logits([3])):
+                try:
+                    call()
+                    return False
+                except oa.UnsupportedError as error:
+                    if "encoder" not in str(error):
+                        return False
+            try:
+                session.embed([3] * (model.info.n_ctx_train + 1))
+                return False
+            except oa.ContextFullError:
+                return len(session) == 0
+
+
+def run(number, case, program):
+    name, family, values, changes = case
+    worst = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        model, n_vocab = make_model(number, family, values, folder)
+        rng = np.random.default_rng(number)
+        texts = [rng.integers(3, n_vocab, n) for n in LENGTHS]
+        want = [expected(model, ids) for ids in texts]
+        gguf = os.path.join(folder, "converted.gguf")
+        convert(program, folder, gguf)
+        for pooling in ("mean", "last", "cls"):
+            for path in (folder, gguf):
+                got = ours(path, texts, pooling)
+                for g, w, n in zip(got, want, LENGTHS):
+                    worst = max(worst, difference(g, w[pooling]))
+                    if worst > LIMIT:
+                        return f"{path == gguf and 'file' or 'folder'}, {pooling} of {n}: " \
+                               f"{worst:.2e}", worst
+        same = ours(folder, texts, "cls")
+        for how in ({"threads": 1, "cpu": "c"}, {"threads": 3, "n_batch": 7}, {"n_ctx": 310}):
+            again = ours(folder, texts[::-1], "cls", **how)[::-1]
+            if any((a != b).any() for a, b in zip(same, again)):
+                return f"other bits with {how}", worst
+        if not refused(gguf):
+            return "it can be stepped, or takes longer texts", worst
+        change_config(folder, changes)
+        d = difference(ours(folder, texts[-1:], "mean")[0], want[-1]["mean"])
+        if d <= LIMIT:
+            return f"with {changes} the difference is {d:.2e} only", worst
+    return None, worst
+
+
+def main():
+    if len(sys.argv) < 3:
+        raise SystemExit(__doc__)
+    os.environ["OA_LIBRARY"] = sys.argv[1]
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(0, os.path.join(root, "bindings/python/src"))
+    torch.set_num_threads(2)
+    transformers.logging.set_verbosity_error()
+    good = True
+    print(f"1..{len(CASES)}")
+    for number, case in enumerate(CASES, 1):
+        try:
+            wrong, worst = run(number, case, sys.argv[2])
+        except Exception as e:
+            wrong, worst = f"{type(e).__name__}: {e}", 0.0
+        good = good and wrong is None
+        print(f"{'not ok' if wrong else 'ok'} {number} - {case[0]}: "
+              f"{wrong or f'largest difference {worst:.1e}'}", flush=True)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
