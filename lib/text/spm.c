@@ -15,7 +15,10 @@ static uint32_t pair_rank(const oa__vocab *v, const char *text, int32_t left, in
     (void)left, (void)right;
     *merged = -1;
     if (end - start > v->token_max) return OA__RANK_NONE;
-    int32_t id = oa__strtab_get(&v->plain, text + start, end - start);
+    const uint8_t *pair = (const uint8_t *)text + start;
+    int32_t id = end - start == 2 && (pair[0] | pair[1]) < 0x80
+                     ? v->ascii[pair[0] * 128 + pair[1]]
+                     : oa__strtab_get(&v->plain, text + start, end - start);
     if (id < 0) return OA__RANK_NONE;
     *merged = id;
     return v->rank[id];
@@ -54,13 +57,20 @@ static int add_symbol(oa__encoder *e, const char *text, int32_t id, size_t start
     return oa__ids_add(e->out, id);
 }
 
+/* The token of one character, or -1. Most are ASCII: those are not looked up in the table. */
+static int32_t char_token(const oa__vocab *v, const char *text, size_t size)
+{
+    if (size == 1 && (uint8_t)*text < 0x80) return v->ascii[128 * 128 + (uint8_t)*text];
+    return oa__strtab_get(&v->plain, text, size);
+}
+
 static int encode_long(oa__encoder *e, const char *word, size_t len, bool *was_unknown)
 {
     OA__TRY(oa__grow(e->mem, (void **)&e->syms, &e->syms_cap, len, sizeof *e->syms));
     size_t n = 0;
     for (size_t i = 0; i < len;) {
         size_t size = char_size(word + i, len - i);
-        int32_t id = oa__strtab_get(&e->v->plain, word + i, size);
+        int32_t id = char_token(e->v, word + i, size);
         e->syms[n] = (oa__sym){
             .id = id, .start = (uint32_t)i, .prev = (uint32_t)n - 1, .next = (uint32_t)n + 1};
         n++;
@@ -82,7 +92,7 @@ static size_t merge_short(const oa__vocab *v, const char *word, size_t len, int3
     size_t n = 0;
     for (size_t i = 0; i < len;) {
         size_t size = char_size(word + i, len - i);
-        ids[n] = oa__strtab_get(&v->plain, word + i, size);
+        ids[n] = char_token(v, word + i, size);
         starts[n++] = (uint32_t)i;
         i += size;
     }
@@ -202,6 +212,18 @@ static int rank_tokens(oa__vocab *v, const oa__vocab_spec *spec)
     return OA_OK;
 }
 
+static int init_ascii(oa__vocab *v)
+{
+    v->ascii = oa__alloc_array(v->mem, 129 * 128, sizeof *v->ascii);
+    if (!v->ascii) return OA_ENOMEM;
+    for (int i = 0; i < 129 * 128; i++) {
+        const char text[2] = {(char)(i / 128), (char)(i % 128)};
+        bool pair = i < 128 * 128;
+        v->ascii[i] = oa__strtab_get(&v->plain, text + !pair, pair ? 2 : 1);
+    }
+    return OA_OK;
+}
+
 static bool has_inner_mark(oa__span t)
 {
     for (size_t i = 1; i + 3 <= t.len; i++)
@@ -237,6 +259,7 @@ int oa__spm_init(oa__vocab *v, const oa__vocab_spec *spec)
     if (!spec->scores) return oa__err(OA_EFORMAT, "sentencepiece vocabulary has no scores");
     OA__TRY(oa__spm_check_bytes(v, "sentencepiece"));
     OA__TRY(rank_tokens(v, spec));
+    OA__TRY(init_ascii(v));
     for (size_t i = 0; i < v->n_tokens; i++) {
         if (!oa__vocab_is_plain(v, (int32_t)i)) continue;
         oa__span t = oa__vocab_token(v, (int32_t)i);

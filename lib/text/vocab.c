@@ -346,7 +346,7 @@ static uint64_t measure(const oa__vocab *v, const oa__vocab_spec *spec)
         size += v->unigram->trie.cap * sizeof *v->unigram->trie.nodes;
         size += v->unigram->charsmap.n_units * sizeof *v->unigram->charsmap.units;
     } else {
-        size += n * sizeof *v->rank;
+        size += n * sizeof *v->rank + 129 * 128 * sizeof *v->ascii;
     }
     return size;
 }
@@ -419,6 +419,7 @@ void oa__vocab_free(oa__vocab *v)
                            v->user_raw.nodes,
                            v->control_norm.nodes,
                            v->added,
+                           v->ascii,
                            v->rank};
     for (size_t i = 0; i < OA__ARRAY_LEN(parts); i++)
         oa__free(v->mem, parts[i]);

@@ -168,6 +168,7 @@ struct oa__vocab {
 
     /* SPM */
     uint32_t *rank;   /* (n_tokens) by descending score, equal scores equal */
+    int32_t *ascii;   /* (129, 128) tokens of two ASCII characters; in the last row, of one */
     size_t token_max; /* longest plain token, at most OA__SPM_TOKEN_MAX */
     bool cut_words;   /* no token has U+2581 behind another character; UGM, too */
 
