@@ -2,6 +2,8 @@
 /* tokenizer.json: small files written here, good ones and bad ones. */
 #include "small.h"
 
+#include "util/fail_alloc.h"
+
 /* The quotes of JSON are single ones here. */
 static char *quoted(const char *text)
 {
@@ -283,6 +285,41 @@ static void test_text_tokenizer_json__steps(void **state)
     oa__vocab_free(v);
 }
 
+/* Every allocation fails once: OA_ENOMEM, nothing leaked. */
+static void test_text_tokenizer_json__failing_memory(void **state)
+{
+    (void)state;
+    char *json = quoted("{" ADDED ", 'normalizer': {'type': 'Sequence', 'normalizers': [{'type': "
+                        "'NFKC'}, {'type': 'Replace', 'pattern': {'Regex': 'x+'}, 'content': 'b'}]}"
+                        ", 'pre_tokenizer': {'type': 'Sequence', 'pretokenizers': [{'type': "
+                        "'Split', 'pattern': {'Regex': '[[a-c]&&[^b]]+|\\\\p{N}|[Ã©]'}, "
+                        "'behavior': 'MergedWithNext'}, {'type': 'ByteLevel', 'add_prefix_space': "
+                        "true}]}, " MODEL("'merges': [['a', 'b']]") "}");
+    for (uint64_t nth = 1;; nth++) {
+        struct fail_alloc fa;
+        oa__mem mem;
+        oa__vocab *v = NULL;
+        assert_int_equal(oa__mem_init(&mem, fail_alloc_init(&fa, nth), 0), OA_OK);
+        int rc = oa__tokenizer_json_read(&v, &mem, json, strlen(json), NULL);
+        if (rc == OA_OK) {
+            oa__ids ids = {.mem = &mem};
+            const char text[] = "ab xx\xEF\xAC\x80 <l> abA";
+            rc = oa__vocab_encode(v, text, sizeof text - 1, OA_TOKENIZE_SPECIAL, &ids);
+            oa__ids_free(&ids);
+        }
+        oa__vocab_free(v);
+        if (rc != OA_OK && rc != OA_ENOMEM) fail_msg("%d: %s", rc, oa_error_last());
+        assert_int_equal(fail_alloc_live(&fa), 0);
+        assert_int_equal(mem.used, 0);
+        if (!fail_alloc_hit(&fa)) {
+            assert_int_equal(rc, OA_OK);
+            assert_true(nth > 30);
+            break;
+        }
+    }
+    free(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_text_tokenizer_json__regexes),
         cmocka_unit_test(test_text_tokenizer_json__deep),
         cmocka_unit_test(test_text_tokenizer_json__steps),
+        cmocka_unit_test(test_text_tokenizer_json__failing_memory),
     };
     return cmocka_run_group_tests_name("text_tokenizer_json", tests, NULL, NULL);
 }
