@@ -21,6 +21,7 @@
 #include <openassistant/convert.h>
 #include <openassistant/error.h>
 #include <openassistant/eval.h>
+#include <openassistant/head.h>
 #include <openassistant/hub.h>
 #include <openassistant/log.h>
 #include <openassistant/model.h>

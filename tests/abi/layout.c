@@ -219,6 +219,17 @@ AT(oa_adapter_info, rank, 12);
 AT(oa_adapter_info, n_params, 16);
 AT(oa_adapter_info, memory, 24);
 
+/* head.h */
+VALUE(OA_HEAD_REWARD, 0);
+VALUE(OA_HEAD_LABELS, 1);
+
+SIZE(oa_head_info, 24);
+AT(oa_head_info, size, 0);
+AT(oa_head_info, kind, 8);
+AT(oa_head_info, n_scores, 12);
+AT(oa_head_info, pooling, 16);
+AT(oa_head_info, flags, 20);
+
 /* session.h */
 VALUE(OA_SESSION_NO_SHARING, 1);
 VALUE(OA_POOL_MEAN, 0);

@@ -276,6 +276,25 @@ static void test_api_args__sampler(void **state)
     assert_inval(oa_sampler_reset(NULL));
 }
 
+static void test_api_args__head(void **state)
+{
+    (void)state;
+    oa_head *h = JUNK;
+    oa_head_info i = OA_HEAD_INFO_INIT;
+    const char *label;
+    float x[1] = {0};
+    assert_inval(oa_head_open(NULL, model, "x"));
+    assert_inval(oa_head_open(&h, NULL, "x"));
+    assert_null(h);
+    assert_inval(oa_head_open(&h, model, NULL));
+    assert_inval(oa_head_open(&h, model, ""));
+    assert_inval(oa_head_open(&h, vocab_only, "x"));
+    assert_inval(oa_head_get_info(NULL, &i));
+    assert_inval(oa_head_get_label(NULL, 0, &label));
+    assert_inval(oa_head_apply(NULL, x, 1, x, 1));
+    oa_head_free(NULL);
+}
+
 static void test_api_args__adapter(void **state)
 {
     (void)state;
@@ -624,6 +643,7 @@ int main(void)
         cmocka_unit_test(test_api_args__text),
         cmocka_unit_test(test_api_args__sampler),
         cmocka_unit_test(test_api_args__adapter),
+        cmocka_unit_test(test_api_args__head),
         cmocka_unit_test(test_api_args__session),
         cmocka_unit_test(test_api_args__convert),
         cmocka_unit_test(test_api_args__eval),

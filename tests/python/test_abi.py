@@ -81,7 +81,8 @@ class Abi(unittest.TestCase):
         self.assertGreaterEqual(len(HEADERS.functions), 61)
         self.assertGreaterEqual(len(HEADERS.structs), 13)
         self.assertEqual(
-            HEADERS.opaque, {"oa_model", "oa_adapter", "oa_session", "oa_sampler", "oa_chat"}
+            HEADERS.opaque,
+            {"oa_model", "oa_adapter", "oa_head", "oa_session", "oa_sampler", "oa_chat"},
         )
 
     def test_structs(self):

@@ -17,6 +17,7 @@ from .adapter import Adapter, AdapterInfo
 from .chat import Chat
 from .convert import ConvertResult, convert, convert_types, quantize
 from .errors import *  # noqa: F403
+from .head import Head, HeadInfo
 from .hub import catalogue, installed, pull, remove, verify
 from .model import CutChat, MemoryEstimate, Message, Model, ModelInfo, Perplexity
 from .sampler import Param, Sampler
@@ -40,6 +41,8 @@ __all__ = [
     "Chat",
     "ConvertResult",
     "CutChat",
+    "Head",
+    "HeadInfo",
     "MemoryEstimate",
     "Message",
     "Model",

@@ -68,6 +68,7 @@ ENUMS: Dict[str, Dict[str, int]] = {
     "oa_render_flags": {"OA_RENDER_ADD_GENERATION_PROMPT": 1},
     "oa_param_type": {"OA_PARAM_INT": 1, "OA_PARAM_FLOAT": 2, "OA_PARAM_TEXT": 3},
     "oa_session_flags": {"OA_SESSION_NO_SHARING": 1},
+    "oa_head_kind": {"OA_HEAD_REWARD": 0, "OA_HEAD_LABELS": 1},
     "oa_pooling": {"OA_POOL_MEAN": 0, "OA_POOL_LAST": 1, "OA_POOL_CLS": 2},
     "oa_embed_flags": {"OA_EMBED_NORMALIZE": 1},
     "oa_finish": {
@@ -322,6 +323,16 @@ class oa_adapter_info(Structure):
     ]
 
 
+class oa_head_info(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("kind", c_uint32),
+        ("n_scores", c_uint32),
+        ("pooling", c_uint32),
+        ("flags", c_uint32),
+    ]
+
+
 class oa_step(Structure):
     _fields_ = [
         ("session", c_void_p),
@@ -388,6 +399,7 @@ STRUCTS: List[Type[Structure]] = [
     oa_param,
     oa_session_opts,
     oa_adapter_info,
+    oa_head_info,
     oa_step,
     oa_generate_opts,
     oa_generate_result,
@@ -483,6 +495,15 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "oa_adapter_open": (c_int, [_handle_out, _handle, c_char_p]),
     "oa_adapter_free": (None, [_handle]),
     "oa_adapter_get_info": (c_int, [_handle, POINTER(oa_adapter_info)]),
+    # head.h
+    "oa_head_open": (c_int, [_handle_out, _handle, c_char_p]),
+    "oa_head_free": (None, [_handle]),
+    "oa_head_get_info": (c_int, [_handle, POINTER(oa_head_info)]),
+    "oa_head_get_label": (c_int, [_handle, c_size_t, POINTER(c_char_p)]),
+    "oa_head_apply": (
+        c_int,
+        [_handle, POINTER(c_float), c_size_t, POINTER(c_float), c_size_t],
+    ),
     # session.h
     "oa_session_new": (c_int, [_handle_out, _handle, POINTER(oa_session_opts)]),
     "oa_session_free": (None, [_handle]),

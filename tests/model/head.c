@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session/tiny.h"
+#include "util/fail_alloc.h"
+
+#include <math.h>
+#include <unistd.h>
+
+#include "file/file.h"
+#include "model/model.h"
+
+enum { D = 256 };
+
+/* A head file; what it changes is what a test is about. */
+typedef struct made_head {
+    const char *general, *type, *pooling;
+    const char *const *labels;
+    size_t n_labels;
+    uint64_t d0, d1, bias; /* 0 = as the labels and the model want; bias 0 = none */
+    const char *extra;     /* one more tensor */
+    bool no_weight, normalize;
+    float first; /* number of the weight; 0 = as usual */
+} made_head;
+
+static oa_model *model;
+static char path[128];
+
+static float number(size_t i)
+{
+    return (float)((double)(i % 17) - 8) / 16;
+}
+
+static int give(void *arg, size_t index, uint64_t done, const void **data)
+{
+    static float v[64 * D];
+    const made_head *h = arg;
+    (void)done;
+    const bool weight = index == 0 && !h->no_weight;
+    for (size_t i = 0; i < OA__ARRAY_LEN(v); i++)
+        v[i] = weight ? number(i) : (float)i + 0.5f;
+    if (weight && h->first != 0) v[0] = h->first;
+    *data = v;
+    return OA_OK;
+}
+
+static void write_text(oa__gguf_writer *w, const char *key, const char *text)
+{
+    if (text != NULL) assert_ok(oa__gguf_writer_str(w, key, text, strlen(text)));
+}
+
+static void write_head(const made_head *h)
+{
+    oa__gguf_writer *w;
+    assert_ok(oa__gguf_writer_new(&w, NULL));
+    write_text(w, "general.type", h->general);
+    write_text(w, "head.type", h->type);
+    write_text(w, "head.pooling", h->pooling);
+    if (h->normalize) assert_ok(oa__gguf_writer_bool(w, "head.normalize", true));
+    if (h->labels != NULL) {
+        assert_ok(oa__gguf_writer_strings(w, "head.labels", h->labels, NULL, h->n_labels));
+    }
+    const uint64_t dims[] = {h->d0, h->d1};
+    if (!h->no_weight) assert_ok(oa__gguf_writer_tensor(w, "head.weight", OA__F32, 2, dims));
+    if (h->bias > 0) assert_ok(oa__gguf_writer_tensor(w, "head.bias", OA__F32, 1, &h->bias));
+    if (h->extra != NULL) assert_ok(oa__gguf_writer_tensor(w, h->extra, OA__F32, 2, dims));
+    assert_ok(oa__gguf_writer_save(w, path, give, (void *)(uintptr_t)h, NULL));
+    oa__gguf_writer_free(w);
+}
+
+static int open_model(void **state)
+{
+    (void)state;
+    model = tiny_open(NULL);
+    assert_int_equal(oa__model_d_model(model), D);
+    snprintf(path, sizeof path, "head-%ld.gguf", (long)getpid());
+    return 0;
+}
+
+static int close_model(void **state)
+{
+    (void)state;
+    unlink(path);
+    oa_model_free(model);
+    return 0;
+}
+
+static const char *const labels[] = {"spam", "hate speech", "\xc3\xa4rger"};
+
+#define LABELS                                                                                     \
+    .general = "head", .type = "labels", .labels = labels, .n_labels = 3, .d0 = D, .d1 = 3
+#define REWARD .general = "head", .type = "reward", .d0 = D, .d1 = 1
+
+static void test_model_head__scores(void **state)
+{
+    (void)state;
+    float e[D], scores[4] = {0, 0, 0, 9};
+    int32_t ids[20];
+    oa_head *h;
+    oa_head_info info = OA_HEAD_INFO_INIT;
+    const char *label;
+    tiny_ids(model, 3, ids, 20);
+    write_head(&(made_head){LABELS, .pooling = "mean", .normalize = true, .bias = 3});
+    assert_ok(oa_head_open(&h, model, path));
+    assert_ok(oa_head_get_info(h, &info));
+    assert_int_equal(info.kind, OA_HEAD_LABELS);
+    assert_int_equal(info.n_scores, 3);
+    assert_int_equal(info.pooling, OA_POOL_MEAN);
+    assert_int_equal(info.flags, OA_EMBED_NORMALIZE);
+    oa_session *s = tiny_session(model, 0, 32);
+    assert_ok(oa_session_embed(s, ids, 20, info.pooling, info.flags, e, D));
+    oa_session_free(s);
+    assert_ok(oa_head_apply(h, e, D, scores, 3));
+    for (size_t k = 0; k < 3; k++) {
+        double want = 0;
+        for (size_t i = 0; i < D; i++)
+            want += (double)number(k * D + i) * (double)e[i];
+        assert_true(scores[k] == (float)(want + (double)k + 0.5));
+        assert_ok(oa_head_get_label(h, k, &label));
+        assert_string_equal(label, labels[k]);
+    }
+    assert_true(scores[3] == 9);
+    assert_err(oa_head_get_label(h, 3, &label), OA_EINVAL, "3 of 3");
+    assert_null(label);
+    assert_err(oa_head_apply(h, e, D - 1, scores, 3), OA_EINVAL, "255");
+    assert_err(oa_head_apply(h, e, D, scores, 2), OA_ELIMIT, "2");
+    oa_head_free(h);
+
+    write_head(&(made_head){REWARD});
+    assert_ok(oa_head_open(&h, model, path));
+    assert_ok(oa_head_get_info(h, &info));
+    assert_true(info.kind == OA_HEAD_REWARD && info.n_scores == 1 && info.flags == 0);
+    assert_int_equal(info.pooling, OA_POOL_LAST);
+    assert_ok(oa_head_get_label(h, 0, &label));
+    assert_string_equal(label, "reward");
+    /* Whoever holds a head owns the model, too. */
+    oa_model *other = tiny_open(NULL);
+    oa_head *last;
+    assert_ok(oa_head_open(&last, other, path));
+    oa_model_free(other);
+    assert_ok(oa_head_apply(last, e, D, scores, 1));
+    assert_ok(oa_head_apply(h, e, D, scores + 1, 1));
+    assert_true(scores[0] == scores[1]);
+    oa_head_free(last);
+    oa_head_free(h);
+}
+
+static void expect(int code, const char *text, made_head h)
+{
+    oa_head *head = NULL;
+    write_head(&h);
+    assert_err(oa_head_open(&head, model, path), code, text);
+    assert_null(head);
+}
+
+static void test_model_head__bad_files(void **state)
+{
+    (void)state;
+    static const char *const empty[] = {"a", "", "c"};
+    const uint64_t before = oa__model_mem(model)->used;
+    expect(OA_EFORMAT, "general.type is missing", (made_head){.type = "reward", .d0 = D, .d1 = 1});
+    expect(OA_EUNSUPPORTED, "\"model\"",
+           (made_head){.general = "model", .type = "reward", .d0 = D, .d1 = 1});
+    expect(OA_EFORMAT, "head.type is missing", (made_head){.general = "head", .d0 = D, .d1 = 1});
+    expect(OA_EUNSUPPORTED, "\"score\"",
+           (made_head){.general = "head", .type = "score", .d0 = D, .d1 = 1});
+    expect(OA_EUNSUPPORTED, "\"max\"", (made_head){REWARD, .pooling = "max"});
+    expect(OA_EFORMAT, "head.labels is missing",
+           (made_head){.general = "head", .type = "labels", .d0 = D, .d1 = 1});
+    expect(
+        OA_EFORMAT, "label 1 is empty",
+        (made_head){
+            .general = "head", .type = "labels", .labels = empty, .n_labels = 3, .d0 = D, .d1 = 3});
+    expect(OA_EFORMAT, "0 labels",
+           (made_head){.general = "head", .type = "labels", .labels = empty, .d0 = D, .d1 = 3});
+    expect(OA_EFORMAT, "255 x 3, want 256 x 3",
+           (made_head){.general = "head",
+                       .type = "labels",
+                       .labels = labels,
+                       .n_labels = 3,
+                       .d0 = D - 1,
+                       .d1 = 3});
+    expect(OA_EFORMAT, "256 x 3, want 256 x 1",
+           (made_head){.general = "head", .type = "reward", .d0 = D, .d1 = 3});
+    expect(OA_EFORMAT, "head.bias: 2 x 1", (made_head){LABELS, .bias = 2});
+    expect(OA_EFORMAT, "head.weight is missing", (made_head){REWARD, .no_weight = true, .bias = 1});
+    expect(OA_EUNSUPPORTED, "tensor more is", (made_head){REWARD, .extra = "more"});
+    expect(OA_EFORMAT, "not finite", (made_head){REWARD, .first = (float)INFINITY});
+    oa_head *h;
+    assert_int_equal(oa_head_open(&h, model, "no-such-head.gguf"), OA_ENOTFOUND);
+    assert_err(oa_head_open(&h, model, tiny_path()), OA_EFORMAT, "general.type");
+    write_head(&(made_head){LABELS, .bias = 3});
+    assert_int_equal(truncate(path, 500), 0);
+    assert_int_equal(oa_head_open(&h, model, path), OA_EFORMAT);
+    assert_true(oa__model_mem(model)->used == before);
+}
+
+static void test_model_head__no_memory(void **state)
+{
+    (void)state;
+    write_head(&(made_head){LABELS, .bias = 3});
+    uint64_t n_failed = 0;
+    bool hit = true;
+    for (uint64_t i = 1; hit; i++) {
+        struct fail_alloc fa;
+        oa_model_opts opts = OA_MODEL_OPTS_INIT;
+        oa_model *m;
+        oa_head *h;
+        opts.n_threads = 1;
+        opts.allocator = fail_alloc_init(&fa, 0);
+        assert_ok(oa_model_open(&m, tiny_path(), &opts));
+        fa.fail_at = atomic_load(&fa.n_calls) + i;
+        const int rc = oa_head_open(&h, m, path);
+        assert_true(rc == OA_OK || (rc == OA_ENOMEM && h == NULL));
+        hit = rc != OA_OK;
+        n_failed += hit;
+        oa_head_free(h);
+        oa_model_free(m);
+        assert_int_equal(fail_alloc_live(&fa), 0);
+    }
+    assert_true(n_failed > 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_model_head__scores),
+        cmocka_unit_test(test_model_head__bad_files),
+        cmocka_unit_test(test_model_head__no_memory),
+    };
+    return cmocka_run_group_tests(tests, open_model, close_model);
+}
