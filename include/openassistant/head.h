@@ -9,8 +9,8 @@
  *     scores = W embedding + b
  *
  * A reward head has one score, how good a text is. A label head has one for each of its labels;
- * what they become, by sigmoid or softmax, is for the caller to say. The file is GGUF;
- * docs/files.md has its keys.
+ * what they become, by sigmoid or softmax, is for the caller to say. Heads that encoders carry have
+ * a layer in front, tanh(D embedding + c). The file is GGUF; docs/files.md has its keys.
  */
 #ifndef OPENASSISTANT_HEAD_H
 #define OPENASSISTANT_HEAD_H
@@ -51,11 +51,13 @@ typedef struct oa_head_info {
  * @param out    receives the head, owned by the caller (free with oa_head_free()); NULL on failure
  * @param model  an open model; the head becomes one more owner of it, and its memory counts as the
  *               model's
- * @param path   UTF-8 path of a GGUF file with general.type "head"
+ * @param path   UTF-8 path of a GGUF file with general.type "head"; NULL for the label head that
+ * the model itself carries, as encoders for classification do
  * @return OA_OK; OA_EINVAL also for a model opened with OA_MODEL_VOCAB_ONLY; OA_ENOTFOUND;
  *         OA_EACCES; OA_EIO; OA_EFORMAT when the file is damaged or no head, or a shape is not the
- *         model's; OA_EVERSION for a GGUF version other than 2 and 3; OA_EUNSUPPORTED for a kind or
- *         pooling that is not there, or a tensor that no head has; OA_ENOMEM
+ *         model's; OA_ENOTFOUND also when the model carries none; OA_EVERSION for a GGUF version
+ * other than 2 and 3; OA_EUNSUPPORTED for a kind or pooling that is not there, or a tensor that no
+ * head has; OA_ENOMEM
  *
  * Thread safety: any thread.
  * @since 0.1
@@ -105,7 +107,8 @@ OA_API int oa_head_get_label(const oa_head *head, size_t index, const char **lab
  * @param embedding_len  floats at `embedding`: the model's d_model
  * @param scores         receives n_scores floats
  * @param scores_len     floats at `scores`
- * @return OA_OK; OA_EINVAL also for another embedding_len; OA_ELIMIT when scores_len is too small
+ * @return OA_OK; OA_EINVAL also for another embedding_len; OA_ELIMIT when scores_len is too small;
+ *         OA_ENOMEM
  *
  * Thread safety: any thread.
  * @since 0.1

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Heads: small GGUF files that turn an embedding into scores. */
+/*
+ * Heads: small GGUF files that turn an embedding into scores, and those that encoders carry:
+ *
+ *     scores = W tanh(D e + c) + b        tensors cls (D, c; may be missing), cls.output (W, b)
+ */
 #include <openassistant/head.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "model/adapter.h"
@@ -15,6 +20,8 @@ struct oa_head {
     char **labels; /* (n_scores), owned; NULL of a reward head */
     float *weight; /* (n_scores, d_model) */
     float *bias;   /* (n_scores); may be NULL */
+    float *dense;  /* (d_model, d_model); may be NULL, as its bias */
+    float *dense_bias;
 };
 
 /* One of several names, the default when the key is missing. */
@@ -36,16 +43,14 @@ static int read_name(const oa__gguf *g, const char *key, const char *const *name
                    text);
 }
 
-static int read_labels(oa_head *h, const oa__gguf *g)
+static int read_labels(oa_head *h, const oa__gguf *g, const char *key)
 {
     oa__gguf_strings it;
     size_t n;
     h->info.n_scores = 1;
     if (h->info.kind == OA_HEAD_REWARD) return OA_OK;
-    if (!oa__gguf_has(g, "head.labels")) {
-        return oa__err(OA_EFORMAT, "gguf key head.labels is missing");
-    }
-    OA__TRY(oa__gguf_strings_begin(g, "head.labels", &it, &n));
+    if (!oa__gguf_has(g, key)) return oa__err(OA_EFORMAT, "gguf key %s is missing", key);
+    OA__TRY(oa__gguf_strings_begin(g, key, &it, &n));
     if (n == 0 || n > MAX_LABELS) {
         return oa__err(OA_EFORMAT, "%zu labels, want 1 to %d", n, MAX_LABELS);
     }
@@ -102,8 +107,38 @@ static int read_head(oa_head *h, const oa__gguf *g)
         OA__TRY(oa__gguf_bool(g, "head.normalize", &normalize));
     }
     h->info.flags = normalize ? NORMALIZE : 0;
-    OA__TRY(read_labels(h, g));
+    OA__TRY(read_labels(h, g, "head.labels"));
     return read_tensors(h, g);
+}
+
+/* A tensor that may be missing. */
+static int read_floats(oa_head *h, const oa__gguf *g, const char *name, uint64_t d0, uint64_t d1,
+                       float **out)
+{
+    const oa__gguf_tensor *t = oa__gguf_tensor_find(g, name);
+    if (t == NULL) return OA_OK;
+    OA__TRY(check_shape(t, d0, d1));
+    return oa__adapter_floats(&h->model->mem, g, t, out);
+}
+
+/* The head that an encoder carries. */
+static int read_own(oa_head *h)
+{
+    const oa__gguf *g = h->model->gguf;
+    const uint64_t d = h->d_model;
+    char key[128];
+    if (!h->model->arch->encoder || oa__gguf_tensor_find(g, "cls.output.weight") == NULL) {
+        return oa__err(OA_ENOTFOUND, "the model carries no head");
+    }
+    h->info.kind = OA_HEAD_LABELS;
+    h->info.pooling = 2;
+    snprintf(key, sizeof key, "%s.classifier.output_labels", h->model->arch->name);
+    OA__TRY(read_labels(h, g, key));
+    const uint64_t n = h->info.n_scores;
+    OA__TRY(read_floats(h, g, "cls.weight", d, d, &h->dense));
+    OA__TRY(read_floats(h, g, "cls.bias", d, 1, &h->dense_bias));
+    OA__TRY(read_floats(h, g, "cls.output.weight", d, n, &h->weight));
+    return read_floats(h, g, "cls.output.bias", n, 1, &h->bias);
 }
 
 static int open_head(oa_head **out, oa_model *model, const char *path)
@@ -114,12 +149,17 @@ static int open_head(oa_head **out, oa_model *model, const char *path)
     h->model = oa_model_ref(model);
     h->info.size = sizeof h->info;
     h->d_model = model->hp.d_model;
-    int rc = oa__gguf_open(&g, &model->mem, path, true, false);
-    if (rc == OA_OK) rc = read_head(h, g);
-    oa__gguf_free(g);
+    int rc;
+    if (path == NULL) {
+        rc = read_own(h);
+    } else {
+        rc = oa__gguf_open(&g, &model->mem, path, true, false);
+        if (rc == OA_OK) rc = read_head(h, g);
+        oa__gguf_free(g);
+    }
     if (rc < 0) {
         oa_head_free(h);
-        return oa__err_in_file(rc, path);
+        return oa__err_in_file(rc, path != NULL ? path : model->path);
     }
     *out = h;
     return OA_OK;
@@ -130,7 +170,7 @@ int oa_head_open(oa_head **out, oa_model *model, const char *path)
     if (out == NULL) return oa__err(OA_EINVAL, "out is NULL");
     *out = NULL;
     if (model == NULL) return oa__err(OA_EINVAL, "model is NULL");
-    if (path == NULL || path[0] == '\0') return oa__err(OA_EINVAL, "path is NULL or empty");
+    if (path != NULL && path[0] == '\0') return oa__err(OA_EINVAL, "path is empty");
     if (!model->has_weights) {
         return oa__err(OA_EINVAL, "model was opened for its vocabulary only; it has no heads");
     }
@@ -150,6 +190,8 @@ void oa_head_free(oa_head *head)
     oa__free(&model->mem, head->labels);
     oa__free(&model->mem, head->weight);
     oa__free(&model->mem, head->bias);
+    oa__free(&model->mem, head->dense);
+    oa__free(&model->mem, head->dense_bias);
     oa__free(&model->mem, head);
     oa_model_free(model);
 }
@@ -172,6 +214,19 @@ int oa_head_get_label(const oa_head *head, size_t index, const char **label)
     return OA_OK;
 }
 
+/* y = W x + b */
+static void multiply(float *y, const float *w, const float *b, const float *x, size_t n_out,
+                     size_t n_in)
+{
+    for (size_t k = 0; k < n_out; k++, w += n_in) {
+        double sum = 0;
+        for (size_t i = 0; i < n_in; i++)
+            sum += (double)w[i] * (double)x[i];
+        if (b != NULL) sum += (double)b[k];
+        y[k] = (float)sum;
+    }
+}
+
 int oa_head_apply(const oa_head *head, const float *embedding, size_t embedding_len, float *scores,
                   size_t scores_len)
 {
@@ -186,16 +241,22 @@ int oa_head_apply(const oa_head *head, const float *embedding, size_t embedding_
     if (scores_len < head->info.n_scores) {
         return oa__err(OA_ELIMIT, "room for %zu scores, want %u", scores_len, head->info.n_scores);
     }
+    const size_t d = head->d_model;
+    oa__mem *mem = oa__model_mem(head->model);
+    float *hidden = NULL;
+    if (head->dense != NULL) {
+        hidden = oa__alloc_array(mem, d, sizeof *hidden);
+        if (hidden == NULL) return OA_ENOMEM;
+    }
     oa__fp fp;
     oa__fp_enter(&fp);
-    const float *w = head->weight;
-    for (uint32_t k = 0; k < head->info.n_scores; k++, w += head->d_model) {
-        double sum = 0;
-        for (size_t i = 0; i < head->d_model; i++)
-            sum += (double)w[i] * (double)embedding[i];
-        if (head->bias != NULL) sum += (double)head->bias[k];
-        scores[k] = (float)sum;
+    if (hidden != NULL) {
+        multiply(hidden, head->dense, head->dense_bias, embedding, d, d);
+        head->model->kern->softcap(hidden, 1, d); /* tanh */
+        embedding = hidden;
     }
+    multiply(scores, head->weight, head->bias, embedding, head->info.n_scores, d);
     oa__fp_leave(&fp);
+    oa__free(mem, hidden);
     return OA_OK;
 }

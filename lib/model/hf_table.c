@@ -225,8 +225,12 @@ static const oa__hf_tensor olmo2[] = {
     {                                                                                              \
         base "encoder.layer.%.output.LayerNorm", "blk.%.layer_output_norm", AS_IS, 0               \
     }
-static const oa__hf_tensor bert[] = {ENCODER("bert.")};
-static const oa__hf_tensor roberta[] = {ENCODER("roberta.")};
+static const oa__hf_tensor bert[] = {ENCODER("bert."),
+                                     {"bert.pooler.dense", "cls", AS_IS, OPT},
+                                     {"classifier", "cls.output", AS_IS, OPT}};
+static const oa__hf_tensor roberta[] = {ENCODER("roberta."),
+                                        {"classifier.dense", "cls", AS_IS, OPT},
+                                        {"classifier.out_proj", "cls.output", AS_IS, OPT}};
 
 #define TENSORS(list) list, OA__ARRAY_LEN(list)
 

@@ -76,7 +76,9 @@ static int refuse_strangers(const oa_model *m, const bool *used)
 {
     for (size_t i = 0; i < oa__gguf_tensor_count(m->gguf); i++) {
         const char *name = oa__gguf_tensor_at(m->gguf, i)->name;
-        if (!used[i] && !harmless(name)) {
+        /* What head.c reads. */
+        const bool head = m->arch->encoder && strncmp(name, "cls.", 4) == 0;
+        if (!used[i] && !head && !harmless(name)) {
             return oa__err(OA_EUNSUPPORTED, "tensor %s is not part of architecture %s", name,
                            m->arch->name);
         }

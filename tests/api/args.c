@@ -286,7 +286,8 @@ static void test_api_args__head(void **state)
     assert_inval(oa_head_open(NULL, model, "x"));
     assert_inval(oa_head_open(&h, NULL, "x"));
     assert_null(h);
-    assert_inval(oa_head_open(&h, model, NULL));
+    assert_err(oa_head_open(&h, model, NULL), OA_ENOTFOUND, "no head");
+    assert_null(h);
     assert_inval(oa_head_open(&h, model, ""));
     assert_inval(oa_head_open(&h, vocab_only, "x"));
     assert_inval(oa_head_get_info(NULL, &i));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session/tiny.h"
+#include "model/hf_made.h"
 #include "util/fail_alloc.h"
 
 #include <math.h>
@@ -193,6 +194,51 @@ static void test_model_head__bad_files(void **state)
     assert_true(oa__model_mem(model)->used == before);
 }
 
+#define BERT(labels)                                                                               \
+    "{\"model_type\": \"bert\", " HF_SIZES                                                         \
+    ", \"hidden_act\": \"gelu\", \"layer_norm_eps\": 1e-12, "                                      \
+    "\"type_vocab_size\": 2" labels "}"
+
+/* The head of a folder's encoder: with labels as many as rows, or none. */
+static int open_own(const char *config, bool classifier, oa_head **h)
+{
+    const hf_family with = {"classifier", config,
+                            HF_LIST(HF_BERT("bert.", "128", "2"),
+                                    HF_B_LINEAR("bert.pooler.dense", "32", "32"),
+                                    HF_B_LINEAR("classifier", "3", "32"))};
+    const hf_family without = {"none", config, HF_LIST(HF_BERT("bert.", "128", "2"))};
+    folder f;
+    oa_model *m;
+    folder_make(&f, "model_head");
+    hf_write(&f, classifier ? &with : &without);
+    assert_ok(oa_model_open(&m, f.path, NULL));
+    const int rc = oa_head_open(h, m, NULL);
+    oa_model_free(m);
+    folder_remove(&f);
+    return rc;
+}
+
+static void test_model_head__of_the_model(void **state)
+{
+    (void)state;
+    oa_head *h;
+    oa_head_info info = OA_HEAD_INFO_INIT;
+    float e[HF_D] = {0.5f}, scores[3];
+    assert_ok(
+        open_own(BERT(", \"id2label\": {\"0\": \"a\", \"1\": \"b\", \"2\": \"c\"}"), true, &h));
+    assert_ok(oa_head_get_info(h, &info));
+    assert_true(info.kind == OA_HEAD_LABELS && info.n_scores == 3 && info.pooling == OA_POOL_CLS);
+    assert_ok(oa_head_apply(h, e, HF_D, scores, 3));
+    assert_true(scores[0] != scores[1]);
+    oa_head_free(h);
+    assert_err(open_own(BERT(", \"id2label\": {\"0\": \"a\"}"), true, &h), OA_EFORMAT,
+               "cls.output.weight: 32 x 3, want 32 x 1");
+    assert_null(h);
+    assert_err(open_own(BERT(""), true, &h), OA_EFORMAT, "output_labels is missing");
+    assert_err(open_own(BERT(""), false, &h), OA_ENOTFOUND, "no head");
+    assert_err(oa_head_open(&h, model, NULL), OA_ENOTFOUND, "no head");
+}
+
 static void test_model_head__no_memory(void **state)
 {
     (void)state;
@@ -224,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_head__scores),
         cmocka_unit_test(test_model_head__bad_files),
+        cmocka_unit_test(test_model_head__of_the_model),
         cmocka_unit_test(test_model_head__no_memory),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);

@@ -84,7 +84,7 @@ static const struct {
     {"stablelm", 0x00b35d20ffcb7ce8},   {"starcoder2", 0xc037a919a586a32b},
     {"olmo2", 0x95dc886cd31383c2},      {"mixtral", 0x23a8797b15504a87},
     {"qwen2moe", 0x75d785ee7af4e5f8},   {"qwen3moe", 0x594800c9133197bf},
-    {"bert bare", 0x9201b1ead061b202},  {"roberta", 0x0fef4917346b5687},
+    {"bert bare", 0x7038cc89371e6285},  {"roberta", 0x0fef4917346b5687},
 };
 
 static void test_model_hf__families(void **state)
@@ -474,6 +474,9 @@ static void test_model_hf__refused(void **state)
     expect_config("bert bare", "position_embedding_type", "\"relative_key\"", OA_EUNSUPPORTED,
                   "relative_key");
     expect_config("bert bare", "type_vocab_size", "0", OA_EUNSUPPORTED, "type_vocab_size is 0");
+    expect_config("bert bare", "id2label", "{\"0\": \"a\", \"2\": \"b\"}", OA_EFORMAT,
+                  "name for 1");
+    expect_config("bert bare", "id2label", "{\"0\": 7}", OA_EFORMAT, "name for 0");
     expect_config("roberta", "pad_token_id", "127", OA_EFORMAT, "128 positions");
     expect_config("roberta", "pad_token_id", "\"x\"", OA_EFORMAT, "pad_token_id");
     expect_config("roberta", "sliding_window", "5", OA_OK, ""); /* nobody looks */

@@ -24,6 +24,18 @@ def sizes(values, **more):
     return {**{k: v for k, v in values.items() if k != "num_key_value_heads"}, **more}
 
 
+LABELS = {0: "fine", 1: "rude", 2: "spam"}
+# Name, family, values.
+CLASSIFIERS = [
+    ("bert that classifies", "Bert", sizes(SMALL, id2label=LABELS)),
+    ("bert with one label", "Bert", sizes(WIDE, id2label={0: "good"})),
+    ("roberta that classifies", "Roberta", sizes(GROUPS, type_vocab_size=1, pad_token_id=1,
+                                                 id2label=LABELS)),
+    ("xlm-roberta that classifies", "XLMRoberta", sizes(SMALL, type_vocab_size=1, pad_token_id=1,
+                                                        id2label=LABELS)),
+]
+
+
 # Name, family, values, values that must show.
 CASES = [
     ("bert", "Bert", sizes(SMALL), dict(hidden_act="gelu_new")),
@@ -56,7 +68,7 @@ def randomise(model, seed):
 
 def make_model(number, family, values, folder):
     n_vocab = make_tokenizer(folder)
-    base = family.replace("ForMaskedLM", "")
+    base = family.replace("ForMaskedLM", "").replace("ForSequenceClassification", "")
     config = getattr(transformers, base + "Config")(
         **{"vocab_size": n_vocab, "max_position_embeddings": 320, "bos_token_id": 1,
            "eos_token_id": 0, **values})
@@ -66,12 +78,12 @@ def make_model(number, family, values, folder):
     randomise(model, number)
     model.tie_weights()
     model.save_pretrained(folder)
-    return model.base_model, n_vocab
+    return model, n_vocab
 
 
 def expected(model, ids):
     with torch.no_grad():
-        out = model(torch.from_numpy(ids)[None], attention_mask=torch.ones(1, len(ids)))
+        out = model.base_model(torch.from_numpy(ids)[None], attention_mask=torch.ones(1, len(ids)))
         v = out.last_hidden_state[0].double().numpy()
     return {"mean": v.mean(axis=0), "last": v[-1], "cls": v[0]}
 
@@ -136,6 +148,32 @@ def run(number, case, program):
     return None, worst
 
 
+def classify(number, case, program):
+    import openassistant as oa
+    worst = 0.0
+    name, family, values = case
+    with tempfile.TemporaryDirectory() as folder:
+        model, n_vocab = make_model(number, family + "ForSequenceClassification", values, folder)
+        gguf = os.path.join(folder, "converted.gguf")
+        convert(program, folder, gguf)
+        for path in (folder, gguf):
+            with oa.Model(path) as m, oa.Head(m) as head, m.session(kv_type="f32") as session:
+                if (head.info.kind, head.info.pooling) != ("labels", "cls"):
+                    return str(head.info), worst
+                for n in LENGTHS:
+                    ids = np.random.default_rng(number + n).integers(3, n_vocab, n)
+                    with torch.no_grad():
+                        want = model(torch.from_numpy(ids)[None]).logits[0].numpy()
+                    e = session.embed(list(map(int, ids)), pooling="cls", normalize=False)
+                    got = head.apply(e)
+                    if list(got) != list(values["id2label"].values()):
+                        return f"labels {list(got)}", worst
+                    worst = max(worst, difference(np.array(list(got.values())), want))
+                    if worst > LIMIT:
+                        return f"{n} tokens: {worst:.2e}", worst
+    return None, worst
+
+
 def main():
     if len(sys.argv) < 3:
         raise SystemExit(__doc__)
@@ -145,10 +183,11 @@ def main():
     torch.set_num_threads(2)
     transformers.logging.set_verbosity_error()
     good = True
-    print(f"1..{len(CASES)}")
-    for number, case in enumerate(CASES, 1):
+    all_cases = [(run, c) for c in CASES] + [(classify, c) for c in CLASSIFIERS]
+    print(f"1..{len(all_cases)}")
+    for number, (test, case) in enumerate(all_cases, 1):
         try:
-            wrong, worst = run(number, case, sys.argv[2])
+            wrong, worst = test(number, case, sys.argv[2])
         except Exception as e:
             wrong, worst = f"{type(e).__name__}: {e}", 0.0
         good = good and wrong is None

@@ -3,7 +3,7 @@
 
 import ctypes
 from dataclasses import dataclass
-from typing import Dict, Sequence, Union
+from typing import Dict, Optional, Sequence, Union
 
 from . import _abi
 from ._lib import Handle, call, init, lib, new_handle, path_text
@@ -28,15 +28,16 @@ class HeadInfo:
 
 
 class Head(Handle):
-    """A head file for one open model."""
+    """A head file for one open model; without a path the head that the model carries."""
 
     _free = "oa_head_free"
 
-    def __init__(self, model: Model, path: Path) -> None:
+    def __init__(self, model: Model, path: Optional[Path] = None) -> None:
         super().__init__()
         self.model = model
+        name = None if path is None else path_text(path)
         with model.using() as ptr:
-            self._ptr = new_handle(self._free, lib.oa_head_open, ptr, path_text(path))
+            self._ptr = new_handle(self._free, lib.oa_head_open, ptr, name)
 
     @property
     def info(self) -> HeadInfo:
