@@ -131,7 +131,7 @@ static int write_vocab(oa__hf *h, const oa__vocab_spec *s, const char *model)
         OA__TRY(oa__gguf_writer_array(h->w, "tokenizer.ggml.scores", OA__GGUF_F32, s->scores,
                                       s->n_tokens));
     }
-    if (s->merges != NULL) {
+    if (s->merges != NULL && strcmp(model, "gpt2") == 0) {
         OA__TRY(write_spans(h, "tokenizer.ggml.merges", s->merges, s->n_merges));
     }
     return oa__gguf_writer_bool(h->w, "tokenizer.ggml.add_space_prefix", s->add_space_prefix);

@@ -125,8 +125,8 @@ int oa__tokenizer_json_new(oa__tokenizer_json **out, oa__mem *mem, const char *j
  * out are tokens without text of type unused. pattern is NULL when no tokenizer.ggml.pre names
  * this tokenizer. */
 const oa__vocab_spec *oa__tokenizer_json_spec(const oa__tokenizer_json *t);
-/* What GGUF calls it in tokenizer.ggml.model ("gpt2", "llama", "bert", "t5"), or NULL when GGUF's
- * keys would not give the same ids. */
+/* What GGUF calls it in tokenizer.ggml.model ("gpt2", "llama"), or NULL when GGUF's keys would not
+ * give the same ids; "llama" may differ at the front of a text that begins with a space. */
 const char *oa__tokenizer_json_ggml(const oa__tokenizer_json *t);
 void oa__tokenizer_json_free(oa__tokenizer_json *t);
 /* Both in one go. */

@@ -163,8 +163,7 @@ static int read_all(oa__tokenizer_json *t, const oa__tokenizer_json_opts *opts)
     t->spec.scores = t->scores;
     t->spec.types = t->types;
     t->spec.added = t->added;
-    oa__tj_name(t);
-    return OA_OK;
+    return oa__tj_name(t);
 }
 
 static int load(json_t **out, const char *json, size_t len, const char *name)

@@ -18,7 +18,7 @@ struct oa__tokenizer_json {
     oa__pipeline_spec pipeline;
     size_t cap; /* of tokens, scores, types, added */
     oa__span *tokens;
-    float *scores; /* unigram only: (max_ids) */
+    float *scores; /* unigram: (max_ids); SentencePiece BPE: (n_tokens) */
     double *exact_scores;
     oa__str charsmap;
     int32_t *types;
@@ -62,6 +62,7 @@ int oa__tj_read_decoder(oa__tokenizer_json *t, const json_t *object);
 int oa__tj_read_post_processor(oa__tokenizer_json *t, const json_t *object, unsigned depth);
 int oa__tj_read_config(oa__tokenizer_json *t, const oa__tokenizer_json_opts *opts);
 /* Names for GGUF, when everything else is read. */
-void oa__tj_name(oa__tokenizer_json *t);
+int oa__tj_name(oa__tokenizer_json *t);
+int oa__tj_name_spm(oa__tokenizer_json *t);
 
 #endif

@@ -118,9 +118,11 @@ int oa__tj_read_config(oa__tokenizer_json *t, const oa__tokenizer_json_opts *opt
     return OA_OK;
 }
 
-void oa__tj_name(oa__tokenizer_json *t)
+int oa__tj_name(oa__tokenizer_json *t)
 {
-    if (t->spec.kind != OA__VOCAB_BPE || !t->spec.merges || !t->pipeline.bytes) return;
+    if (t->spec.kind != OA__VOCAB_BPE || !t->spec.merges) return OA_OK;
+    if (!t->pipeline.bytes) return oa__tj_name_spm(t);
     t->spec.pattern = oa__pipeline_name_of(&t->pipeline);
     if (t->spec.pattern) t->ggml = "gpt2";
+    return OA_OK;
 }
