@@ -130,7 +130,7 @@ def theirs(path, text, n_windows):
 # Both programs round activations to 8 bits, each in its own blocks, and this model has some that
 # are a thousand times the others: a difference that takes thousands of tokens to even out where
 # many matrices are of types that llama.cpp pairs with blocks of 256.
-FILES = [("ours", "Q8_0", 1), ("ours", "F16", 1), ("ours", "IQ4_XS", 2), ("ours", "Q3_K_S", 2),
+FILES = [("ours", "Q8_0", 1), ("ours", "F16", 1), ("ours", "IQ4_XS", 10), ("ours", "Q3_K_S", 10),
          ("ours", "Q4_K_M", 10), ("llama.cpp's", "Q8_0", 2), ("llama.cpp's", "Q4_K_M", 10)]
 
 
