@@ -107,13 +107,14 @@ oracle_python() {
     cache=${XDG_CACHE_HOME:-$HOME/.cache}/openassistant-tests
     venv=$cache/venv
     llama_models=$cache/llama-models
-    modules="numpy tokenizers gguf jinja2 torch transformers peft"
+    packages="numpy tokenizers gguf jinja2 torch transformers peft sentencepiece protobuf"
+    modules="numpy, tokenizers, gguf, jinja2, torch, transformers, peft, sentencepiece"
     if ! [ -x "$venv/bin/python" ]; then
         python3 -m venv "$venv" || return 1
     fi
-    if ! "$venv/bin/python" -c "import $(echo "$modules" | tr ' ' ,)"; then
+    if ! "$venv/bin/python" -c "import $modules, google.protobuf"; then
         # shellcheck disable=SC2086
-        timeout 2400 "$venv/bin/python" -m pip install --disable-pip-version-check -q $modules ||
+        timeout 2400 "$venv/bin/python" -m pip install --disable-pip-version-check -q $packages ||
             return 1
     fi
     # llama.cpp comes as the source of its Python package: the comparisons compile it, and its
