@@ -70,7 +70,7 @@ static int score(run *r, const int32_t *targets, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(r->nll[i]))
             return oa__err(OA_EFORMAT, "the model's logits for token %llu are no numbers",
-                           (unsigned long long)(r->result.n_scored + i));
+                           (unsigned long long)r->result.n_scored + i);
         r->sum += r->nll[i];
         r->sum_squares += r->nll[i] * r->nll[i];
     }

@@ -207,7 +207,9 @@ static int check_header(const header *h, const oa__map *map, const oa_session *s
     }
     if (h->adapters != oa__adapters_hash(s->adapters)) {
         return oa__err(OA_EUNSUPPORTED, "saved session was made with%s adapters",
-                       h->adapters == 0 ? "out" : s->adapters ? " other" : "");
+                       h->adapters == 0 ? "out"
+                       : s->adapters    ? " other"
+                                        : "");
     }
     if (h->n > n_ctx) {
         return oa__err(OA_EFULL, "saved session has %llu tokens, the context holds %lu",

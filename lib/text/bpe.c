@@ -209,8 +209,8 @@ static int read_merge(oa__vocab *v, size_t rank, const oa__span pair[2])
     if (!oa__add_size(pair[0].len, pair[1].len, &len)) return oa__err_nomem(SIZE_MAX);
     char *joined = len <= sizeof buf ? buf : oa__alloc(v->mem, len);
     if (!joined) return OA_ENOMEM;
-    memcpy(joined, pair[0].data, pair[0].len);
-    memcpy(joined + pair[0].len, pair[1].data, pair[1].len);
+    if (pair[0].len > 0) memcpy(joined, pair[0].data, pair[0].len);
+    if (pair[1].len > 0) memcpy(joined + pair[0].len, pair[1].data, pair[1].len);
     int32_t id = oa__strtab_get(&v->plain, joined, len);
     /* What would spell a control token is no merge: text never becomes one that way. */
     bool control = id < 0 && oa__strtab_get(&v->other, joined, len) >= 0;
