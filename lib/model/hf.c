@@ -116,7 +116,8 @@ static int write_license(oa__hf *h)
     if (rc == OA_OK) rc = oa__file_read(h->mem, path.data, MAX_CARD, &text, &len);
     oa__str_free(&path);
     if (rc == OA_ENOMEM) return rc;
-    if (rc < 0 || text == NULL) return OA_OK; /* a card that is not there or too long says nothing */
+    /* A card that is not there or too long says nothing. */
+    if (rc < 0 || text == NULL) return OA_OK;
     char *end = strncmp(text, "---\n", 4) == 0 ? strstr(text + 3, "\n---") : NULL;
     if (end != NULL) *end = '\0';
     const char *at = end != NULL ? strstr(text + 3, member) : NULL;
