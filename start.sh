@@ -103,9 +103,9 @@ build() {
 
 # --- model --------------------------------------------------------------------------------------
 
-# What changes when anybody touches the file: a match saves reading it.
+# What changes when anybody touches the file, to the nanosecond: a match saves reading it.
 mark() { # FILE
-    stat -c "$model_sha256 %s %Y %Z %i" "$1" 2>/dev/null
+    stat -c "$model_sha256 %s %y %z %i" "$1" 2>/dev/null
 }
 
 good_model() { # FILE
@@ -157,11 +157,13 @@ need_model() {
     model=$folder/$model_name stamp=$folder/.$model_name.verified
     [ -f "$model" ] && [ "$(mark "$model")" = "$(cat "$stamp" 2>/dev/null)" ] && return
     mkdir -p "$folder"
+    seen=$(mark "$model") || true
     if ! good_model "$model"; then
         [ -e "$model" ] && say "$model is damaged or half a download"
         fetch_model "$folder"
+        seen=$(mark "$model")
     fi
-    mark "$model" >"$stamp" 2>/dev/null || true # a folder that is not ours: read it each time
+    echo "$seen" >"$stamp" 2>/dev/null || true # a folder that is not ours: read it each time
 }
 
 case ${1:-} in
