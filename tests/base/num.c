@@ -199,6 +199,8 @@ static void test_base_num__format_reads_back(void **state)
 
 static void test_base_num__locale_changes_nothing(void **state)
 {
+    const char *folder = getenv("OA_TEST_LOCPATH");
+    if (folder != NULL) assert_int_equal(setenv("LOCPATH", folder, 1), 0);
     static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8"};
     const char *set = NULL;
     for (size_t i = 0; i < OA__ARRAY_LEN(names) && !set; i++)
