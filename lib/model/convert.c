@@ -62,16 +62,6 @@ static int read_opts(convert *c, const oa_convert_opts *opts)
     return oa__mem_init(&c->mem, o->allocator, 0);
 }
 
-/* The error's text with the file's name in front, unless it has it already. */
-static int name_file(int rc, const char *path)
-{
-    if (rc != OA_EFORMAT && rc != OA_EVERSION && rc != OA_EUNSUPPORTED) return rc;
-    char text[512];
-    snprintf(text, sizeof text, "%s", oa_error_last());
-    if (strncmp(text, path, strlen(path)) == 0) return rc;
-    return oa__err(rc, "%s: %s", path, text);
-}
-
 typedef struct same {
     const char *folder, *out_path;
     oa__str path;
@@ -225,15 +215,15 @@ static int run(convert *c, const char *path)
 {
     OA__TRY(oa__model_resolve(path, &c->path));
     OA__TRY(refuse_input(c));
-    OA__TRY(name_file(oa__source_open(&c->in, &c->mem, c->path.data,
-                                      (c->opts.flags & OA_CONVERT_NO_MMAP) != 0, false),
-                      c->path.data));
+    OA__TRY(oa__err_in_file(oa__source_open(&c->in, &c->mem, c->path.data,
+                                            (c->opts.flags & OA_CONVERT_NO_MMAP) != 0, false),
+                            c->path.data));
     OA__TRY(oa__merge_new(&c->merge, &c->mem, c->in, c->opts.adapter_paths, c->opts.adapter_scales,
                           c->opts.n_adapters));
-    OA__TRY(name_file(plan(c), c->path.data));
+    OA__TRY(oa__err_in_file(plan(c), c->path.data));
     OA__TRY(oa__pool_new(&c->pool, &c->mem, c->opts.n_threads));
-    OA__TRY(
-        name_file(oa__gguf_writer_save(c->out, c->out_path, give, c, &c->progress), c->path.data));
+    OA__TRY(oa__err_in_file(oa__gguf_writer_save(c->out, c->out_path, give, c, &c->progress),
+                            c->path.data));
     if (c->opts.result != NULL) {
         c->result.size = sizeof c->result;
         OA__TRY(oa__opts_write(c->opts.result, &c->result, sizeof c->result, sizeof c->result));
