@@ -224,15 +224,8 @@ int oa__adapter_open_file(oa__gguf **out, oa__mem *mem, const char *arch, size_t
     return oa__hf_adapter_open(out, mem, arch, arch_len, hp, path);
 }
 
-int oa_adapter_open(oa_adapter **out, oa_model *model, const char *path)
+static int open_adapter(oa_adapter **out, oa_model *model, const char *path)
 {
-    if (out == NULL) return oa__err(OA_EINVAL, "out is NULL");
-    *out = NULL;
-    if (model == NULL) return oa__err(OA_EINVAL, "model is NULL");
-    if (path == NULL || *path == '\0') return oa__err(OA_EINVAL, "path is NULL or empty");
-    if (!model->has_weights) {
-        return oa__err(OA_EINVAL, "model was opened for its vocabulary only; nothing to adapt");
-    }
     oa__gguf *g = NULL;
     int rc;
     oa_adapter *ad = oa__alloc(&model->mem, sizeof *ad);
@@ -259,6 +252,22 @@ fail:
     oa__gguf_free(g);
     unload(ad);
     return oa__err_in_file(rc, path);
+}
+
+int oa_adapter_open(oa_adapter **out, oa_model *model, const char *path)
+{
+    if (out == NULL) return oa__err(OA_EINVAL, "out is NULL");
+    *out = NULL;
+    if (model == NULL) return oa__err(OA_EINVAL, "model is NULL");
+    if (path == NULL || *path == '\0') return oa__err(OA_EINVAL, "path is NULL or empty");
+    if (!model->has_weights) {
+        return oa__err(OA_EINVAL, "model was opened for its vocabulary only; nothing to adapt");
+    }
+    oa__fp fp;
+    oa__fp_enter(&fp);
+    const int rc = open_adapter(out, model, path);
+    oa__fp_leave(&fp);
+    return rc;
 }
 
 oa_adapter *oa__adapter_ref(oa_adapter *ad)

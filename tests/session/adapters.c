@@ -4,7 +4,9 @@
 #include "session/session_priv.h"
 
 #include "tiny.h"
+#include "util/fail_alloc.h"
 
+#include <fenv.h>
 #include <math.h>
 #include <unistd.h>
 
@@ -81,7 +83,7 @@ static void write_adapter(const char *path, uint64_t seed, float scale, const fl
     assert_ok(oa__gguf_writer_str(w, "general.architecture", arch, strlen(arch)));
     assert_ok(oa__gguf_writer_str(w, "general.type", "adapter", 7));
     assert_ok(oa__gguf_writer_str(w, "adapter.type", type, strlen(type)));
-    if (!f->no_alpha) assert_ok(oa__gguf_writer_f32(w, "adapter.lora.alpha", 6));
+    if (!f->no_alpha) assert_ok(oa__gguf_writer_f32(w, "adapter.lora.alpha", 7));
     for (size_t i = 0; i < OA__ARRAY_LEN(pairs); i++) {
         char name[96];
         const uint64_t a[] = {pairs[i].n_in + f->n_in, RANK},
@@ -156,6 +158,74 @@ static void test_session_adapters__change_what_they_should(void **state)
     oa_adapter_free(zero);
     oa_adapter_free(a);
     oa_adapter_free(b);
+}
+
+/* The same bits on each tier, with any number of threads, whatever the caller's rounding. */
+static void test_session_adapters__one_answer(void **state)
+{
+    (void)state;
+    static const flaw none = {0};
+    uint64_t want = 0;
+    write_adapter(path_of("a.gguf"), 2, 0.2f, &none);
+    for (uint32_t i = 0; i < 6; i++) {
+        oa_model_opts mo = OA_MODEL_OPTS_INIT;
+        oa_session_opts o = OA_SESSION_OPTS_INIT;
+        oa_adapter *a = NULL;
+        oa_session *s = NULL;
+        mo.cpu = i % 2 ? OA_CPU_BEST : OA_CPU_C;
+        mo.n_threads = 1 + i / 2;
+        oa_model *m = tiny_open(&mo);
+        if (i == 3) fesetround(FE_UPWARD);
+        assert_ok(oa_adapter_open(&a, m, path_of("a.gguf")));
+        fesetround(FE_TONEAREST);
+        const float scale = 0.3f;
+        o.n_ctx = 128;
+        o.n_batch = 1 + 13 * i;
+        o.adapters = &a;
+        o.adapter_scales = &scale;
+        o.n_adapters = 1;
+        assert_ok(oa_session_new(&s, m, &o));
+        assert_ok(oa_session_append(s, ids, N_IDS));
+        if (i == 0) want = tiny_logits(s);
+        assert_true(tiny_logits(s) == want);
+        oa_session_free(s);
+        oa_adapter_free(a);
+        oa_model_free(m);
+    }
+    assert_int_equal(unlink(path_of("a.gguf")), 0);
+}
+
+/* Each allocation of opening and using one fails in turn. */
+static void test_session_adapters__without_memory(void **state)
+{
+    (void)state;
+    static const flaw none = {0};
+    write_adapter(path_of("a.gguf"), 2, 0.2f, &none);
+    struct fail_alloc fa;
+    fail_alloc_init(&fa, 0);
+    oa_model_opts mo = OA_MODEL_OPTS_INIT;
+    mo.allocator = &fa.a;
+    mo.n_threads = 1;
+    oa_model *m = tiny_open(&mo);
+    const uint64_t live = fail_alloc_live(&fa);
+    size_t n_failed = 0;
+    for (uint64_t nth = 1;; nth++) {
+        oa_adapter *a = NULL;
+        fa.fail_at = atomic_load(&fa.n_calls) + nth;
+        const int rc = oa_adapter_open(&a, m, path_of("a.gguf"));
+        const bool all = atomic_load(&fa.n_calls) < fa.fail_at;
+        assert_true(rc == OA_OK || rc == OA_ENOMEM);
+        assert_true((a != NULL) == (rc == OA_OK));
+        n_failed += rc != OA_OK;
+        oa_adapter_free(a);
+        assert_int_equal(fail_alloc_live(&fa), live);
+        if (all) break;
+    }
+    assert_true(n_failed > 10);
+    fa.fail_at = 0;
+    oa_model_free(m);
+    assert_int_equal(fail_alloc_live(&fa), 0);
+    assert_int_equal(unlink(path_of("a.gguf")), 0);
 }
 
 static void test_session_adapters__sessions_do_not_mix(void **state)
@@ -315,6 +385,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_session_adapters__change_what_they_should),
+        cmocka_unit_test(test_session_adapters__one_answer),
+        cmocka_unit_test(test_session_adapters__without_memory),
         cmocka_unit_test(test_session_adapters__sessions_do_not_mix),
         cmocka_unit_test(test_session_adapters__saved_sessions_know_theirs),
         cmocka_unit_test(test_session_adapters__what_is_refused),
