@@ -7,6 +7,7 @@
 Each case runs the base model, each adapter, and both with scales, in sessions of one model that
 step in one batch. Prints TAP; exits with 77 when a module is missing. Differences are parts of the
 largest logit, as in arch_hf.py."""
+import functools
 import os
 import sys
 import tempfile
@@ -18,7 +19,6 @@ try:
     import numpy as np
     import peft
     import torch
-    import transformers
 except ImportError as e:
     print(f"1..0 # SKIP no module {e.name}")
     sys.exit(77)
@@ -143,24 +143,9 @@ def run(number, case):
 def main():
     if len(sys.argv) < 3:
         raise SystemExit(__doc__)
-    os.environ["OA_LIBRARY"] = sys.argv[1]
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    sys.path.insert(0, os.path.join(root, "bindings/python/src"))
     pattern = sys.argv[3] if len(sys.argv) > 3 else ""
     cases = [(i, c) for i, c in enumerate(CASES, 1) if pattern in c[0]]
-    torch.set_num_threads(2)
-    transformers.logging.set_verbosity_error()
-    good = True
-    print(f"1..{len(cases)}")
-    for number, (seed, case) in enumerate(cases, 1):
-        try:
-            wrong, worst = run(seed, case)
-        except Exception as e:
-            wrong, worst = f"{type(e).__name__}: {e}", 0.0
-        good = good and wrong is None
-        print(f"{'not ok' if wrong else 'ok'} {number} - {case[0]}: "
-              f"{wrong or f'largest difference {worst:.1e}'}", flush=True)
-    sys.exit(0 if good else 1)
+    arch_hf.report(sys.argv[1], [(c[0], functools.partial(run, seed, c)) for seed, c in cases])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ Each case also opens its folder with something of the configuration changed, and
 must show: so a switch that were not looked at would be found. Prints TAP; exits with 77 when a
 module is missing. Differences are parts of the largest logit. The aim is 1e-4, and the limit is a
 third of that: the two forms of gelu are hardly further apart."""
+import functools
 import json
 import os
 import subprocess
@@ -345,27 +346,33 @@ def run(number, case, program):
     return None, worst
 
 
-def main():
-    if len(sys.argv) < 3:
-        raise SystemExit(__doc__)
-    os.environ["OA_LIBRARY"] = sys.argv[1]
+def report(library, tests):
+    """Run (name, function) pairs as TAP; a function gives what is wrong, or None, and the largest
+    difference. Does not return."""
+    os.environ["OA_LIBRARY"] = library
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     sys.path.insert(0, os.path.join(root, "bindings/python/src"))
-    pattern = sys.argv[3] if len(sys.argv) > 3 else ""
-    cases = [(i, c) for i, c in enumerate(CASES, 1) if pattern in c[0]]
     torch.set_num_threads(2)
     transformers.logging.set_verbosity_error()
     good = True
-    print(f"1..{len(cases)}")
-    for number, (seed, case) in enumerate(cases, 1):
+    print(f"1..{len(tests)}")
+    for number, (name, function) in enumerate(tests, 1):
         try:
-            wrong, worst = run(seed, case, sys.argv[2])
+            wrong, worst = function()
         except Exception as e:
             wrong, worst = f"{type(e).__name__}: {e}", 0.0
         good = good and wrong is None
-        print(f"{'not ok' if wrong else 'ok'} {number} - {case[0]}: "
+        print(f"{'not ok' if wrong else 'ok'} {number} - {name}: "
               f"{wrong or f'largest difference {worst:.1e}'}", flush=True)
     sys.exit(0 if good else 1)
+
+
+def main():
+    if len(sys.argv) < 3:
+        raise SystemExit(__doc__)
+    pattern = sys.argv[3] if len(sys.argv) > 3 else ""
+    cases = [(i, c) for i, c in enumerate(CASES, 1) if pattern in c[0]]
+    report(sys.argv[1], [(c[0], functools.partial(run, seed, c, sys.argv[2])) for seed, c in cases])
 
 
 if __name__ == "__main__":

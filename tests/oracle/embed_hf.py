@@ -6,11 +6,11 @@ each family (those of arch_hf.py), 300 tokens, each pooling, plain and normalise
     embed_hf.py LIBRARY [PATTERN]      only cases whose name has the text in it
 
 Prints TAP; exits with 77 when a module is missing. Differences are parts of the largest number."""
-import os
+import functools
 import sys
 import tempfile
 
-from arch_hf import CASES, N_IDS, difference, make_model, np, torch, transformers
+from arch_hf import CASES, N_IDS, difference, make_model, np, report, torch
 
 LIMIT = 3e-5
 
@@ -54,24 +54,9 @@ def run(number, case):
 def main():
     if len(sys.argv) < 2:
         raise SystemExit(__doc__)
-    os.environ["OA_LIBRARY"] = sys.argv[1]
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    sys.path.insert(0, os.path.join(root, "bindings/python/src"))
     pattern = sys.argv[2] if len(sys.argv) > 2 else ""
     cases = [c for c in first_of_each(CASES) if pattern in c[1][0]]
-    torch.set_num_threads(2)
-    transformers.logging.set_verbosity_error()
-    good = True
-    print(f"1..{len(cases)}")
-    for number, (seed, case) in enumerate(cases, 1):
-        try:
-            wrong, worst = run(seed, case)
-        except Exception as e:
-            wrong, worst = f"{type(e).__name__}: {e}", 0.0
-        good = good and wrong is None
-        print(f"{'not ok' if wrong else 'ok'} {number} - {case[0]}: "
-              f"{wrong or f'largest difference {worst:.1e}'}", flush=True)
-    sys.exit(0 if good else 1)
+    report(sys.argv[1], [(c[0], functools.partial(run, seed, c)) for seed, c in cases])
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ convert` makes of them, for texts of 1 to 300 tokens and each pooling.
 Each case also opens its folder with something of the configuration changed, and the difference
 must show; and bits must not depend on threads, instructions, n_batch or what the session held.
 Prints TAP; exits with 77 when a module is missing. Differences are parts of the largest number."""
+import functools
 import os
 import sys
 import tempfile
 
 from arch_hf import (GROUPS, SMALL, WIDE, change_config, convert, difference, make_tokenizer, np,
-                     torch, transformers)
+                     report, torch, transformers)
 
 LIMIT = 3e-5
 LENGTHS = (1, 31, 33, 300)
@@ -177,23 +178,9 @@ def classify(number, case, program):
 def main():
     if len(sys.argv) < 3:
         raise SystemExit(__doc__)
-    os.environ["OA_LIBRARY"] = sys.argv[1]
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    sys.path.insert(0, os.path.join(root, "bindings/python/src"))
-    torch.set_num_threads(2)
-    transformers.logging.set_verbosity_error()
-    good = True
-    all_cases = [(run, c) for c in CASES] + [(classify, c) for c in CLASSIFIERS]
-    print(f"1..{len(all_cases)}")
-    for number, (test, case) in enumerate(all_cases, 1):
-        try:
-            wrong, worst = test(number, case, sys.argv[2])
-        except Exception as e:
-            wrong, worst = f"{type(e).__name__}: {e}", 0.0
-        good = good and wrong is None
-        print(f"{'not ok' if wrong else 'ok'} {number} - {case[0]}: "
-              f"{wrong or f'largest difference {worst:.1e}'}", flush=True)
-    sys.exit(0 if good else 1)
+    cases = [(run, c) for c in CASES] + [(classify, c) for c in CLASSIFIERS]
+    report(sys.argv[1], [(c[0], functools.partial(test, number, c, sys.argv[2]))
+                         for number, (test, c) in enumerate(cases, 1)])
 
 
 if __name__ == "__main__":
