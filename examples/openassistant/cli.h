@@ -145,6 +145,10 @@ int load_kv_type(const cli_args *args, uint32_t *kv_type);
 char *load_file(const char *path, size_t *len);
 /* The prompt or text that words, -f and standard input make up together; free it. */
 char *load_prompt(const cli_args *args, const char *verb, size_t *len, int *exit_code);
+/* Call fn with each line of a file, counted from 1, until it gives no CLI_OK or a signal comes;
+ * path NULL or "-" is standard input. The exit code. */
+int load_lines(const char *path,
+               int (*fn)(void *user, const char *line, size_t len, uint64_t number), void *user);
 /* A JSON string from any bytes: what is no UTF-8 becomes U+FFFD. */
 json_t *load_json_text(const char *text, size_t len);
 int load_print_json(json_t *value, size_t flags); /* prints, frees; exit code */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* openassistant embed: texts to vectors, one line each. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,8 +72,9 @@ static int embed(embedder *e, const char *text, size_t len, const char *where)
     return rc == OA_OK ? print_vector(e, n) : ui_fail(rc, where);
 }
 
-static int do_line(embedder *e, const char *line, size_t len, uint64_t number)
+static int do_line(void *user, const char *line, size_t len, uint64_t number)
 {
+    embedder *e = user;
     json_error_t error;
     char where[32];
     int code = CLI_FAILED;
@@ -85,38 +85,6 @@ static int do_line(embedder *e, const char *line, size_t len, uint64_t number)
     else
         ui_error("%s: want a JSON string%s%s", where, value ? "" : ": ", value ? "" : error.text);
     json_decref(value);
-    return code;
-}
-
-static int do_lines(embedder *e)
-{
-    const char *path = e->args->file ? e->args->file : "-";
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    char *line = NULL;
-    size_t cap = 0;
-    int code = CLI_OK;
-    if (!f) {
-        ui_error("%s: %s", path, strerror(errno));
-        return CLI_FAILED;
-    }
-    for (uint64_t number = 1; code == CLI_OK && !ui_stop_wanted(); number++) {
-        errno = 0;
-        ui_reading(true);
-        ssize_t n = getline(&line, &cap, f);
-        ui_reading(false);
-        if (n < 0) {
-            if (ferror(f) && errno != EINTR) {
-                ui_error("%s: %s", f == stdin ? "standard input" : path, strerror(errno));
-                code = CLI_FAILED;
-            }
-            break;
-        }
-        code = do_line(e, line, (size_t)n, number);
-        if (ferror(stdout)) break;
-    }
-    if (code == CLI_OK && ui_stop_wanted()) code = ui_stop_code();
-    if (f != stdin) fclose(f);
-    free(line);
     return code;
 }
 
@@ -187,7 +155,7 @@ int verb_embed(cli_args *args)
     code = begin(&e);
     if (code == CLI_OK) {
         if (args->json) e.list = json_array();
-        code = end(&e, args->jsonl ? do_lines(&e) : do_texts(&e));
+        code = end(&e, args->jsonl ? load_lines(args->file, do_line, &e) : do_texts(&e));
     }
     free(e.ids);
     free(e.vector);

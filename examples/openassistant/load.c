@@ -235,6 +235,38 @@ static size_t utf8_len(const unsigned char *s, size_t n)
     return 0;
 }
 
+int load_lines(const char *path,
+               int (*fn)(void *user, const char *line, size_t len, uint64_t number), void *user)
+{
+    FILE *f = !path || strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    char *line = NULL;
+    size_t cap = 0;
+    int code = CLI_OK;
+    if (!f) {
+        ui_error("%s: %s", path, strerror(errno));
+        return CLI_FAILED;
+    }
+    for (uint64_t number = 1; code == CLI_OK && !ui_stop_wanted(); number++) {
+        errno = 0;
+        ui_reading(true);
+        ssize_t n = getline(&line, &cap, f);
+        ui_reading(false);
+        if (n < 0) {
+            if (ferror(f) && errno != EINTR) {
+                ui_error("%s: %s", f == stdin ? "standard input" : path, strerror(errno));
+                code = CLI_FAILED;
+            }
+            break;
+        }
+        code = fn(user, line, (size_t)n, number);
+        if (ferror(stdout)) break;
+    }
+    if (code == CLI_OK && ui_stop_wanted()) code = ui_stop_code();
+    if (f != stdin) fclose(f);
+    free(line);
+    return code;
+}
+
 json_t *load_json_text(const char *text, size_t len)
 {
     json_t *value = json_stringn(text, len);

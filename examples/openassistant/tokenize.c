@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* openassistant tokenize: text to ids and back, one text or one per line. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,9 +105,18 @@ static int decode(const oa_model *model, const cli_args *args, const char *where
 }
 
 /* One line of --jsonl. */
-static int do_line(const oa_model *model, const cli_args *args, char *line, size_t len,
-                   uint64_t number, ids_buffer *b)
+typedef struct line_user {
+    const oa_model *model;
+    const cli_args *args;
+    ids_buffer b;
+} line_user;
+
+static int do_line(void *user, const char *line, size_t len, uint64_t number)
 {
+    line_user *u = user;
+    const oa_model *model = u->model;
+    const cli_args *args = u->args;
+    ids_buffer *b = &u->b;
     json_error_t error;
     json_t *value = json_loadb(line, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     int code = CLI_OK;
@@ -136,35 +144,9 @@ static int do_line(const oa_model *model, const cli_args *args, char *line, size
 
 static int do_lines(const oa_model *model, const cli_args *args)
 {
-    const char *path = args->file ? args->file : "-";
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    char *line = NULL;
-    size_t cap = 0;
-    ids_buffer b = {0};
-    int code = CLI_OK;
-    if (!f) {
-        ui_error("%s: %s", path, strerror(errno));
-        return CLI_FAILED;
-    }
-    for (uint64_t number = 1; code == CLI_OK && !ui_stop_wanted(); number++) {
-        errno = 0;
-        ui_reading(true);
-        ssize_t n = getline(&line, &cap, f);
-        ui_reading(false);
-        if (n < 0) {
-            if (ferror(f) && errno != EINTR) {
-                ui_error("%s: %s", f == stdin ? "standard input" : path, strerror(errno));
-                code = CLI_FAILED;
-            }
-            break;
-        }
-        code = do_line(model, args, line, (size_t)n, number, &b);
-        if (ferror(stdout)) break;
-    }
-    if (code == CLI_OK && ui_stop_wanted()) code = ui_stop_code();
-    if (f != stdin) fclose(f);
-    free(line);
-    free(b.ids);
+    line_user u = {.model = model, .args = args};
+    const int code = load_lines(args->file, do_line, &u);
+    free(u.b.ids);
     return code;
 }
 
