@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 
-fast_packages="g++ libcmocka-dev binutils"
+fast_packages="g++ libcmocka-dev binutils openssl"
 all_packages="clang clang-format clang-tidy libclang-rt-14-dev cppcheck valgrind musl-tools
 libsimde-dev abigail-tools doxygen graphviz python3-venv python3-numpy man-db groff
 locales cmake git"

@@ -40,9 +40,10 @@ typedef struct oa_hub_opts {
                                repository's default (default) */
     const char *endpoint; /**< address of the hub; NULL = the environment variable HF_ENDPOINT, else
                                https://huggingface.co (default) */
-    const char *token;    /**< access token, sent to the endpoint's host only; "" = none; NULL =
-                               the environment variable HF_TOKEN, else the file "token" in HF_HOME,
-                               by default ~/.cache/huggingface (default) */
+    const char *token;    /**< access token, sent to the endpoint's host only, and only over https
+                               or to this machine; "" = none; NULL = the environment variable
+                               HF_TOKEN, else the file "token" in HF_HOME, by default
+                               ~/.cache/huggingface (default) */
     uint32_t n_tries;     /**< failures in a row, without a byte of progress between them, that end
                                a pull; 0 = 7 (default) */
     uint32_t retry_ms;    /**< milliseconds before the next try, doubled with every failure up to

@@ -103,6 +103,13 @@ int oa__fetch_file(oa__net *net, oa__mem *mem, oa__fetch *f, const oa__patience 
 int oa__fetch_text(oa__net *net, const char *url, const char *token, size_t max,
                    const oa__patience *patience, oa__str *out, oa__http_head *head);
 
+/* --- which hub, and its token (endpoint.c) ---------------------------------------------------- */
+
+/* Append the address, without a slash at the end. */
+int oa__hub_endpoint(const oa_hub_opts *opts, oa__str *out);
+/* *token is NULL when there is none, or when it could be read on its way to the endpoint. */
+int oa__hub_token(const oa_hub_opts *opts, const char *endpoint, const oa__log *log, char **token);
+
 /* --- names (name.c) --------------------------------------------------------------------------- */
 
 /* OWNER/NAME[:PART][@REVISION], taken apart. PART is a file, or a type like "Q4_K_M". */

@@ -8,12 +8,14 @@
  *
  * Redirects are followed here and not by libcurl, since what may go where is our affair: the token
  * stays with the host that it was meant for, only http and https are followed, and https never
- * turns into http.
+ * turns into http. Certificates and proxies are those of the environment (net_env.c).
  */
 #include "hub/hub_priv.h"
 
 #include <curl/curl.h>
 #include <string.h>
+
+#include "hub/net_env.h"
 
 enum { MAX_HEADER = 128 * 1024, MAX_HOPS = 10, MAX_REST = 64 * 1024, POLL_MS = 40 };
 
@@ -81,6 +83,7 @@ struct oa__net {
     oa__mem *mem;
     CURLM *multi;
     CURL *easy;
+    oa__net_env env;
 };
 
 void oa__net_free(oa__net *net)
@@ -98,6 +101,7 @@ int oa__net_new(oa__net **out, oa__mem *mem)
     oa__net *net = oa__alloc(mem, sizeof *net);
     if (!net) return OA_ENOMEM;
     net->mem = mem;
+    oa__net_env_read(&net->env);
     net->multi = curl.multi_init();
     net->easy = curl.easy_init();
     if (!net->multi || !net->easy) {
@@ -267,6 +271,7 @@ static bool may_pass(CURLcode code)
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CIPHER:
     case CURLE_OUT_OF_MEMORY:
         return false;
     default:
@@ -312,6 +317,8 @@ static int set_up(oa__net *net, hop *h, const char *url, bool with_token, struct
                   char *why)
 {
     const oa__http *r = h->request;
+    const bool plain = strncmp(url, "http:", 5) == 0;
+    const oa__net_env *env = &net->env;
     oa__str text = {.mem = net->mem};
     int rc = OA_OK;
     if (with_token && r->token) {
@@ -333,6 +340,17 @@ static int set_up(oa__net *net, hop *h, const char *url, bool with_token, struct
     SET(FOLLOWLOCATION, 0L);
     SET(HTTPHEADER, *lines);
     SET(HEADEROPT, (long)CURLHEADER_SEPARATE); /* a proxy gets no token */
+    SET(SUPPRESS_CONNECT_HEADERS, 1L);
+    if (env->ca_file || env->ca_folder) {
+        SET(CAINFO, env->ca_file);
+        SET(CAPATH, env->ca_folder);
+    }
+    /* Without encryption a token goes to this machine only (pull.c), so not through a proxy. */
+    if (plain && with_token && r->token) {
+        SET(PROXY, "");
+    } else if (plain && env->http_proxy) {
+        SET(PROXY, env->http_proxy);
+    }
     SET(USERAGENT, "openassistant");
     SET(CONNECTTIMEOUT_MS, (long)r->stall_ms);
     SET(TCP_KEEPALIVE, 1L);
@@ -349,6 +367,27 @@ static int set_up(oa__net *net, hop *h, const char *url, bool with_token, struct
 fail:
     oa__str_free(&text);
     return rc;
+}
+
+/* The reason, in libcurl's words, and what the user can do about it. */
+static int tell_failure(oa__net *net, const char *url, CURLcode result, const char *why,
+                        bool *again)
+{
+    long proxy_status = 0, verify = 0;
+    if (!why[0]) why = curl.easy_strerror(result);
+    curl.easy_getinfo(net->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    curl.easy_getinfo(net->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+    if (proxy_status >= 400) {
+        *again = oa__status_passes((int)proxy_status);
+        return oa__err(OA_EIO, "%s: the proxy refuses with status %ld%s", url, proxy_status,
+                       proxy_status == 407 ? ": it wants a user name and a password, as in "
+                                             "https_proxy=http://USER:PASSWORD@HOST:PORT"
+                                           : "");
+    }
+    /* OpenSSL's numbers for an issuer that is not known. */
+    const bool unknown = result == CURLE_PEER_FAILED_VERIFICATION && verify >= 18 && verify <= 21;
+    return oa__err(OA_EIO, "%s: %s%s", url, why,
+                   unknown ? " (SSL_CERT_FILE may name a file of certificates to trust)" : "");
 }
 
 static int one_hop(oa__net *net, hop *h, const char *url, bool with_token, bool *again)
@@ -372,7 +411,7 @@ static int one_hop(oa__net *net, hop *h, const char *url, bool with_token, bool 
         rc = h->rc = tell_head(h);
     } else {
         *again = may_pass(result);
-        rc = oa__err(OA_EIO, "%s: %s", url, why[0] ? why : curl.easy_strerror(result));
+        rc = tell_failure(net, url, result, why, again);
     }
 fail:
     curl.slist_free_all(lines);

@@ -15,8 +15,6 @@
 
 enum { MAX_INFO = 8 << 20, MAX_PAGE = 16 << 20, MAX_PAGES = 200, MAX_CARD = 4 << 20 };
 
-static const char DEFAULT_ENDPOINT[] = "https://huggingface.co";
-
 /* One pull on its way. */
 typedef struct pull {
     oa_hub_opts opts;
@@ -40,65 +38,6 @@ static int on_poll(void *arg, const char *what, uint64_t done)
     pull *p = arg;
     p->progress.what = what[0] ? what : p->file ? p->file : "ask";
     return oa__progress_poll(&p->progress, p->done + done);
-}
-
-/* --- what the options and the environment say --------------------------------------------------
- */
-
-static bool is_token(const char *text)
-{
-    for (; *text; text++)
-        if (*text <= ' ' || *text > '~') return false;
-    return true;
-}
-
-static int keep_token(pull *p, const char *text)
-{
-    if (!is_token(text)) return oa__err(OA_EINVAL, "the token contains spaces or odd characters");
-    if (!text[0]) return OA_OK;
-    p->token = oa__strndup(NULL, text, strlen(text));
-    return p->token ? OA_OK : OA_ENOMEM;
-}
-
-static int find_token(pull *p)
-{
-    const char *given = p->opts.token ? p->opts.token : oa__env("HF_TOKEN");
-    const char *hf = oa__env("HF_HOME"), *cache = oa__env("XDG_CACHE_HOME");
-    const char *home = oa__env("HOME");
-    oa__str path = {0};
-    char *text = NULL;
-    size_t len = 0;
-    int rc = OA_OK;
-    if (given && (given[0] || p->opts.token)) return keep_token(p, given);
-    if (hf && hf[0]) {
-        rc = oa__str_addf(&path, "%s/token", hf);
-    } else if (cache && cache[0] == '/') {
-        rc = oa__str_addf(&path, "%s/huggingface/token", cache);
-    } else if (home && home[0]) {
-        rc = oa__str_addf(&path, "%s/.cache/huggingface/token", home);
-    }
-    if (rc == OA_OK && path.len > 0 && oa__file_exists(path.data))
-        rc = oa__file_read(NULL, path.data, 4096, &text, &len);
-    if (rc == OA_OK && text) {
-        while (len > 0 && (unsigned char)text[len - 1] <= ' ')
-            text[--len] = '\0';
-        rc = keep_token(p, text);
-    }
-    oa__free(NULL, text);
-    oa__str_free(&path);
-    return rc;
-}
-
-static int find_endpoint(pull *p)
-{
-    const char *url = p->opts.endpoint ? p->opts.endpoint : oa__env("HF_ENDPOINT");
-    if (!url || !url[0]) url = DEFAULT_ENDPOINT;
-    size_t len = strlen(url);
-    while (len > 0 && url[len - 1] == '/')
-        len--;
-    if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-        return oa__err(OA_EINVAL, "endpoint \"%s\": want http:// or https://", url);
-    return oa__str_add(&p->endpoint, url, len);
 }
 
 static int find_name(pull *p, const char *text)
@@ -134,8 +73,8 @@ static int begin(pull *p, const char *name, const oa_hub_opts *opts)
                                  .arg = p};
     p->kind = p->opts.flags & OA_HUB_DATASET ? OA__HUB_DATASET : OA__HUB_MODEL;
     OA__TRY(find_name(p, name));
-    OA__TRY(find_endpoint(p));
-    OA__TRY(find_token(p));
+    OA__TRY(oa__hub_endpoint(&p->opts, &p->endpoint));
+    OA__TRY(oa__hub_token(&p->opts, p->endpoint.data, &p->log, &p->token));
     return oa__net_new(&p->net, NULL);
 }
 
@@ -166,6 +105,9 @@ static int explain(const pull *p, int rc, const oa__http_head *head)
         return oa__err(OA_EACCES, "no access to %s/%s: %s%s", owner, name,
                        head->error_text[0] ? head->error_text : "ask its owner",
                        p->token ? "" : ", and put a token into HF_TOKEN");
+    if (head->status == 407)
+        return oa__err(OA_EIO, "the proxy wants a user name and a password, as in "
+                               "http_proxy=http://USER:PASSWORD@HOST:PORT");
     if (head->status == 429)
         return oa__err(OA_ELIMIT, "%s answers too many requests of yours: try again later%s", at,
                        p->token ? "" : ", or with a token in HF_TOKEN");

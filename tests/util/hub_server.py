@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,7 +54,8 @@ class Request:
 
 
 class Hub:
-    def __init__(self):
+    def __init__(self, tls=None):
+        """tls: the path of a file with a certificate and its key; None = without TLS."""
         self.repos = {}     # "models/owner/name": {"files": {}, "info": {}, "small": set()}
         self.plans = {}     # file: [Step]
         self.api_plan = []  # steps for /api
@@ -72,7 +74,7 @@ class Hub:
                     hub.requests.append(Request(self.path, self.headers))
                 try:
                     hub.answer(self)
-                except (BrokenPipeError, ConnectionResetError):
+                except (ConnectionError, ssl.SSLError):
                     self.close_connection = True
 
             def log_message(self, *args):
@@ -86,7 +88,14 @@ class Hub:
                 pass  # whoever was killed or cut off has not said goodbye
 
         self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.port = self.server.server_port
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls)
+            # The handshake is left to the thread of the connection, whose first read makes it.
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self):
