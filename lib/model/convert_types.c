@@ -174,7 +174,8 @@ int oa__recipe_model_read(oa__recipe_model *m, const oa__gguf *g)
     OA__TRY(read_u32(g, arch, len, "attention.head_count_kv", heads, &heads_kv));
     m->n_shared = heads_kv > 0 ? heads / heads_kv : 1;
     m->falcon = len == 6 && memcmp(arch, "falcon", 6) == 0;
-    m->tied = oa__gguf_tensor_find(g, "output.weight") == NULL;
+    m->tied = oa__gguf_tensor_find(g, "output.weight") == NULL &&
+              oa__gguf_tensor_find(g, "cls.output.weight") == NULL;
     return OA_OK;
 }
 
@@ -189,7 +190,7 @@ bool oa__recipe_takes(const oa__gguf_tensor *t)
     static const char *const not_these[] = {
         "_norm.weight",         "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight",
         "position_embd.weight", "token_types.weight",  "rope_freqs.weight",
-        "attn_rel_b.weight"};
+        "attn_rel_b.weight",    "cls.weight",          "cls.output.weight"};
     if (t->dims[1] * t->dims[2] * t->dims[3] <= 1 || !ends(t->name, ".weight")) return false;
     for (size_t i = 0; i < OA__ARRAY_LEN(not_these); i++)
         if (ends(t->name, not_these[i])) return false;

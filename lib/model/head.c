@@ -1,28 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Heads: small GGUF files that turn an embedding into scores, and those that encoders carry:
- *
- *     scores = W tanh(D e + c) + b        tensors cls (D, c; may be missing), cls.output (W, b)
+ * Opening and saving heads: GGUF files of their own (tensors head, head.dense), and those that
+ * models carry (tensors cls.output, cls).
  */
-#include <openassistant/head.h>
+#include "model/head.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "model/adapter.h"
 
-enum { MAX_LABELS = 1 << 16, NORMALIZE = 1 /* OA_EMBED_NORMALIZE */ };
+/* enum oa_pooling and oa_embed_flags, of the floor above. */
+enum { POOL_MEAN, POOL_LAST, POOL_CLS, NORMALIZE = 1 };
+enum { MAX_LABELS = 1 << 16 };
 
-struct oa_head {
-    oa_model *model; /* owned reference */
-    oa_head_info info;
-    size_t d_model;
-    char **labels; /* (n_scores), owned; NULL of a reward head */
-    float *weight; /* (n_scores, d_model) */
-    float *bias;   /* (n_scores); may be NULL */
-    float *dense;  /* (d_model, d_model); may be NULL, as its bias */
-    float *dense_bias;
-};
+static const char *const kinds[] = {"reward", "labels"};               /* enum oa_head_kind */
+static const char *const poolings[] = {"mean", "last", "cls"};         /* enum oa_pooling */
+static const char *const functions[] = {"none", "sigmoid", "softmax"}; /* enum oa_head_function */
 
 /* One of several names, the default when the key is missing. */
 static int read_name(const oa__gguf *g, const char *key, const char *const *names, size_t n,
@@ -75,42 +69,6 @@ static int check_shape(const oa__gguf_tensor *t, uint64_t d0, uint64_t d1)
                    (unsigned long long)d0, (unsigned long long)d1);
 }
 
-static int read_tensors(oa_head *h, const oa__gguf *g)
-{
-    const oa__gguf_tensor *w = oa__gguf_tensor_find(g, "head.weight");
-    const oa__gguf_tensor *b = oa__gguf_tensor_find(g, "head.bias");
-    if (w == NULL) return oa__err(OA_EFORMAT, "tensor head.weight is missing");
-    for (size_t i = 0; i < oa__gguf_tensor_count(g); i++) {
-        const oa__gguf_tensor *t = oa__gguf_tensor_at(g, i);
-        if (t != w && t != b) {
-            return oa__err(OA_EUNSUPPORTED, "tensor %s is not part of a head", t->name);
-        }
-    }
-    OA__TRY(check_shape(w, h->d_model, h->info.n_scores));
-    OA__TRY(oa__adapter_floats(&h->model->mem, g, w, &h->weight));
-    if (b == NULL) return OA_OK;
-    OA__TRY(check_shape(b, h->info.n_scores, 1));
-    return oa__adapter_floats(&h->model->mem, g, b, &h->bias);
-}
-
-static int read_head(oa_head *h, const oa__gguf *g)
-{
-    static const char *const types[] = {"head"}, *const kinds[] = {"reward", "labels"};
-    static const char *const poolings[] = {"mean", "last", "cls"}; /* enum oa_pooling */
-    uint32_t type;
-    bool normalize = false;
-    h->info.pooling = 1;
-    OA__TRY(read_name(g, "general.type", types, 1, true, &type));
-    OA__TRY(read_name(g, "head.type", kinds, 2, true, &h->info.kind));
-    OA__TRY(read_name(g, "head.pooling", poolings, 3, false, &h->info.pooling));
-    if (oa__gguf_has(g, "head.normalize")) {
-        OA__TRY(oa__gguf_bool(g, "head.normalize", &normalize));
-    }
-    h->info.flags = normalize ? NORMALIZE : 0;
-    OA__TRY(read_labels(h, g, "head.labels"));
-    return read_tensors(h, g);
-}
-
 /* A tensor that may be missing. */
 static int read_floats(oa_head *h, const oa__gguf *g, const char *name, uint64_t d0, uint64_t d1,
                        float **out)
@@ -121,24 +79,93 @@ static int read_floats(oa_head *h, const oa__gguf *g, const char *name, uint64_t
     return oa__adapter_floats(&h->model->mem, g, t, out);
 }
 
-/* The head that an encoder carries. */
+/* What a head is made of, under the names of its file or of a model's. */
+static const char *const names[2][4] = {
+    {"head.weight", "head.bias", "head.dense.weight", "head.dense.bias"},
+    {"cls.output.weight", "cls.output.bias", "cls.weight", "cls.bias"}};
+
+static int read_tensors(oa_head *h, const oa__gguf *g, const char *const name[4])
+{
+    const uint64_t d = h->d_model, n = h->info.n_scores;
+    if (oa__gguf_tensor_find(g, name[0]) == NULL) {
+        return oa__err(OA_EFORMAT, "tensor %s is missing", name[0]);
+    }
+    OA__TRY(read_floats(h, g, name[0], d, n, &h->weight));
+    OA__TRY(read_floats(h, g, name[1], n, 1, &h->bias));
+    OA__TRY(read_floats(h, g, name[2], d, d, &h->dense));
+    if (h->dense == NULL) return OA_OK;
+    return read_floats(h, g, name[3], d, 1, &h->dense_bias);
+}
+
+static int refuse_strangers(const oa__gguf *g)
+{
+    for (size_t i = 0; i < oa__gguf_tensor_count(g); i++) {
+        const char *name = oa__gguf_tensor_at(g, i)->name;
+        size_t k = 0;
+        while (k < OA__ARRAY_LEN(names[0]) && strcmp(name, names[0][k]) != 0)
+            k++;
+        const bool alone = k == 3 && oa__gguf_tensor_find(g, names[0][2]) == NULL;
+        if (k < OA__ARRAY_LEN(names[0]) && !alone) continue;
+        return oa__err(OA_EUNSUPPORTED, "tensor %s is not part of a head", name);
+    }
+    return OA_OK;
+}
+
+static int read_head(oa_head *h, const oa__gguf *g)
+{
+    static const char *const types[] = {"head"};
+    uint32_t type;
+    bool normalize = false;
+    OA__TRY(read_name(g, "general.type", types, 1, true, &type));
+    OA__TRY(read_name(g, "head.type", kinds, OA__ARRAY_LEN(kinds), true, &h->info.kind));
+    OA__TRY(
+        read_name(g, "head.pooling", poolings, OA__ARRAY_LEN(poolings), false, &h->info.pooling));
+    OA__TRY(read_name(g, "head.function", functions, OA__ARRAY_LEN(functions), false,
+                      &h->info.function));
+    if (oa__gguf_has(g, "head.normalize")) {
+        OA__TRY(oa__gguf_bool(g, "head.normalize", &normalize));
+    }
+    h->info.flags = normalize ? NORMALIZE : 0;
+    OA__TRY(read_labels(h, g, "head.labels"));
+    OA__TRY(refuse_strangers(g));
+    return read_tensors(h, g, names[0]);
+}
+
+/* GGUF's number for what a classifier looks at. */
+static int read_own_pooling(oa_head *h, const oa__gguf *g, const char *key)
+{
+    static const uint32_t by_number[] = {UINT32_MAX, POOL_MEAN, POOL_CLS, POOL_LAST};
+    uint64_t v;
+    h->info.pooling = h->model->arch->encoder ? POOL_CLS : POOL_LAST;
+    if (!oa__gguf_has(g, key)) return OA_OK;
+    OA__TRY(oa__gguf_u64(g, key, &v));
+    if (v < 1 || v >= OA__ARRAY_LEN(by_number)) {
+        return oa__err(OA_EUNSUPPORTED, "%s is %llu, want 1 to 3", key, (unsigned long long)v);
+    }
+    h->info.pooling = by_number[v];
+    return OA_OK;
+}
+
+/* The head that the model carries. One score without a name is a reward. */
 static int read_own(oa_head *h)
 {
     const oa__gguf *g = h->model->gguf;
-    const uint64_t d = h->d_model;
+    const oa__gguf_tensor *t = oa__gguf_tensor_find(g, names[1][0]);
+    const char *arch = h->model->arch->name;
     char key[128];
-    if (!h->model->arch->encoder || oa__gguf_tensor_find(g, "cls.output.weight") == NULL) {
-        return oa__err(OA_ENOTFOUND, "the model carries no head");
-    }
-    h->info.kind = OA_HEAD_LABELS;
-    h->info.pooling = 2;
-    snprintf(key, sizeof key, "%s.classifier.output_labels", h->model->arch->name);
+    if (t == NULL) return oa__err(OA_ENOTFOUND, "the model carries no head");
+    snprintf(key, sizeof key, "%s.classifier.pooling_type", arch);
+    OA__TRY(read_own_pooling(h, g, key));
+    snprintf(key, sizeof key, "%s.classifier.output_labels", arch);
+    const bool reward = t->dims[1] == 1 && !oa__gguf_has(g, key);
+    h->info.kind = reward ? OA_HEAD_REWARD : OA_HEAD_LABELS;
     OA__TRY(read_labels(h, g, key));
-    const uint64_t n = h->info.n_scores;
-    OA__TRY(read_floats(h, g, "cls.weight", d, d, &h->dense));
-    OA__TRY(read_floats(h, g, "cls.bias", d, 1, &h->dense_bias));
-    OA__TRY(read_floats(h, g, "cls.output.weight", d, n, &h->weight));
-    return read_floats(h, g, "cls.output.bias", n, 1, &h->bias);
+    snprintf(key, sizeof key, "%s.classifier.function", arch);
+    h->info.function = reward                  ? OA_HEAD_NONE
+                       : h->info.n_scores == 1 ? OA_HEAD_SIGMOID
+                                               : OA_HEAD_SOFTMAX;
+    OA__TRY(read_name(g, key, functions, OA__ARRAY_LEN(functions), false, &h->info.function));
+    return read_tensors(h, g, names[1]);
 }
 
 static int open_head(oa_head **out, oa_model *model, const char *path)
@@ -148,6 +175,7 @@ static int open_head(oa_head **out, oa_model *model, const char *path)
     if (h == NULL) return OA_ENOMEM;
     h->model = oa_model_ref(model);
     h->info.size = sizeof h->info;
+    h->info.pooling = POOL_LAST;
     h->d_model = model->hp.d_model;
     int rc;
     if (path == NULL) {
@@ -196,67 +224,58 @@ void oa_head_free(oa_head *head)
     oa_model_free(model);
 }
 
-int oa_head_get_info(const oa_head *head, oa_head_info *info)
-{
-    if (head == NULL || info == NULL) return oa__err(OA_EINVAL, "head or info is NULL");
-    return oa__opts_write(info, &head->info, sizeof head->info, sizeof head->info);
-}
+/* --- saving ---------------------------------------------------------------------------------- */
 
-int oa_head_get_label(const oa_head *head, size_t index, const char **label)
+typedef struct saving {
+    const float *parts[4]; /* those that there are */
+    size_t n;
+} saving;
+
+static int give(void *arg, size_t index, uint64_t done, const void **data)
 {
-    if (label == NULL) return oa__err(OA_EINVAL, "label is NULL");
-    *label = NULL;
-    if (head == NULL) return oa__err(OA_EINVAL, "head is NULL");
-    if (index >= head->info.n_scores) {
-        return oa__err(OA_EINVAL, "label %zu of %u", index, head->info.n_scores);
-    }
-    *label = head->labels != NULL ? head->labels[index] : "reward";
+    const saving *s = arg;
+    (void)done;
+    *data = s->parts[index];
     return OA_OK;
 }
 
-/* y = W x + b */
-static void multiply(float *y, const float *w, const float *b, const float *x, size_t n_out,
-                     size_t n_in)
+static int write_text(oa__gguf_writer *w, const char *key, const char *text)
 {
-    for (size_t k = 0; k < n_out; k++, w += n_in) {
-        double sum = 0;
-        for (size_t i = 0; i < n_in; i++)
-            sum += (double)w[i] * (double)x[i];
-        if (b != NULL) sum += (double)b[k];
-        y[k] = (float)sum;
-    }
+    return oa__gguf_writer_str(w, key, text, strlen(text));
 }
 
-int oa_head_apply(const oa_head *head, const float *embedding, size_t embedding_len, float *scores,
-                  size_t scores_len)
+static int write_head(const oa_head *h, oa__gguf_writer *w, saving *s)
+{
+    const uint64_t d = h->d_model, n = h->info.n_scores;
+    const float *const parts[] = {h->weight, h->bias, h->dense, h->dense_bias};
+    const uint64_t dims[][2] = {{d, n}, {n, 1}, {d, d}, {d, 1}};
+    OA__TRY(write_text(w, "general.type", "head"));
+    OA__TRY(write_text(w, "general.architecture", h->model->arch->name));
+    OA__TRY(write_text(w, "head.type", kinds[h->info.kind]));
+    OA__TRY(write_text(w, "head.pooling", poolings[h->info.pooling]));
+    OA__TRY(oa__gguf_writer_bool(w, "head.normalize", (h->info.flags & NORMALIZE) != 0));
+    OA__TRY(write_text(w, "head.function", functions[h->info.function]));
+    if (h->labels != NULL) {
+        OA__TRY(oa__gguf_writer_strings(w, "head.labels", (const char *const *)h->labels, NULL,
+                                        h->info.n_scores));
+    }
+    for (size_t i = 0; i < OA__ARRAY_LEN(parts); i++) {
+        if (parts[i] == NULL) continue;
+        s->parts[s->n++] = parts[i];
+        OA__TRY(oa__gguf_writer_tensor(w, names[0][i], OA__F32, i % 2 == 0 ? 2 : 1, dims[i]));
+    }
+    return OA_OK;
+}
+
+int oa_head_save(const oa_head *head, const char *path)
 {
     if (head == NULL) return oa__err(OA_EINVAL, "head is NULL");
-    if (embedding == NULL || scores == NULL) {
-        return oa__err(OA_EINVAL, "embedding or scores is NULL");
-    }
-    if (embedding_len != head->d_model) {
-        return oa__err(OA_EINVAL, "embedding of %zu floats, want %zu", embedding_len,
-                       head->d_model);
-    }
-    if (scores_len < head->info.n_scores) {
-        return oa__err(OA_ELIMIT, "room for %zu scores, want %u", scores_len, head->info.n_scores);
-    }
-    const size_t d = head->d_model;
-    oa__mem *mem = oa__model_mem(head->model);
-    float *hidden = NULL;
-    if (head->dense != NULL) {
-        hidden = oa__alloc_array(mem, d, sizeof *hidden);
-        if (hidden == NULL) return OA_ENOMEM;
-    }
-    oa__fp fp;
-    oa__fp_enter(&fp);
-    if (hidden != NULL) {
-        multiply(hidden, head->dense, head->dense_bias, embedding, d, d);
-        head->model->kern->softcap(hidden, 1, d); /* tanh */
-        embedding = hidden;
-    }
-    multiply(scores, head->weight, head->bias, embedding, head->info.n_scores, d);
-    oa__fp_leave(&fp);
-    oa__free(mem, hidden);
-    return OA_OK;
+    if (path == NULL || path[0] == '\0') return oa__err(OA_EINVAL, "path is NULL or empty");
+    saving s = {0};
+    oa__gguf_writer *w;
+    OA__TRY(oa__gguf_writer_new(&w, oa__model_mem(head->model)));
+    int rc = write_head(head, w, &s);
+    if (rc == OA_OK) rc = oa__gguf_writer_save(w, path, give, &s, NULL);
+    oa__gguf_writer_free(w);
+    return rc;
 }

@@ -3,8 +3,9 @@
  * Inside of the reader of Hugging Face folders: config.json becomes GGUF keys, the safetensors'
  * names GGUF names, and what GGUF lays out otherwise is made by an oa__assembly when it is loaded.
  *
- * hf.c opens; hf_table.c lists the families; hf_json.c reads config values; hf_keys.c and hf_rope.c
- * turn them into keys; hf_tensors.c maps the tensors; hf_tokenizer.c hands the tokenizer over.
+ * hf.c opens; hf_table.c lists the families; hf_json.c reads config values; hf_keys.c, hf_rope.c
+ * and hf_head.c turn them into keys; hf_tensors.c maps the tensors; hf_tokenizer.c hands the
+ * tokenizer over.
  */
 #ifndef OA_MODEL_HF_H
 #define OA_MODEL_HF_H
@@ -101,6 +102,7 @@ typedef struct oa__hf {
     uint32_t n_layers, d_model, n_heads, n_heads_kv, d_head, n_experts, n_ctx, n_vocab;
     uint32_t n_skipped; /* rows in front of the first position */
     bool tied;
+    bool has_head; /* the model tells classes apart; it need not have a next token */
     char key[160];
 } oa__hf;
 
@@ -130,6 +132,7 @@ const char *oa__hf_key(oa__hf *h, const char *suffix);
 
 int oa__hf_keys(oa__hf *h);      /* hf_keys.c: the model's keys, sizes in h */
 int oa__hf_rope(oa__hf *h);      /* hf_rope.c: rope keys and tensors */
+int oa__hf_head(oa__hf *h);      /* hf_head.c: keys of a classifier */
 int oa__hf_tensors(oa__hf *h);   /* hf_tensors.c */
 int oa__hf_tokenizer(oa__hf *h); /* hf_tokenizer.c */
 

@@ -152,29 +152,6 @@ static int write_encoder(oa__hf *h)
     return oa__gguf_writer_bool(h->w, oa__hf_key(h, "attention.causal"), false);
 }
 
-/* Names of the classes, in their order. */
-static int write_labels(oa__hf *h)
-{
-    const json_t *names = oa__hf_get(h->config, "id2label");
-    const size_t n = json_object_size(names);
-    int rc = OA_OK;
-    if (!(h->family->bit & BERTS) || n == 0) return OA_OK;
-    const char **texts = oa__alloc_array(h->mem, n, sizeof *texts);
-    if (texts == NULL) return OA_ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        char id[24];
-        snprintf(id, sizeof id, "%zu", i);
-        texts[i] = json_string_value(json_object_get(names, id));
-        if (texts[i] != NULL) continue;
-        rc = oa__err(OA_EFORMAT, "config.json: id2label has no name for %zu", i);
-        goto fail;
-    }
-    rc = oa__gguf_writer_strings(h->w, oa__hf_key(h, "classifier.output_labels"), texts, NULL, n);
-fail:
-    oa__free(h->mem, texts);
-    return rc;
-}
-
 static int write_sizes(oa__hf *h)
 {
     const bool gpt2 = h->family->bit == OA__HF_GPT2, falcon = h->family->bit == OA__HF_FALCON;
@@ -184,7 +161,7 @@ static int write_sizes(oa__hf *h)
     OA__TRY(read_u32(h, gpt2 ? "n_positions" : "max_position_embeddings", gpt2 ? "n_ctx" : NULL,
                      MAX_CONTEXT, NULL, &h->n_ctx));
     OA__TRY(write_encoder(h));
-    OA__TRY(write_labels(h));
+    OA__TRY(oa__hf_head(h));
     OA__TRY(oa__gguf_writer_u32(h->w, oa__hf_key(h, "context_length"), h->n_ctx));
     OA__TRY(read_u32(h, gpt2 ? "n_embd" : "hidden_size", "n_embed", MAX_WIDTH, "embedding_length",
                      &h->d_model));

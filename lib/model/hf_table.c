@@ -76,16 +76,28 @@ static const oa__hf_tensor mixtral[] = {
     {LAYER "block_sparse_moe.experts.#.w2", "blk.%.ffn_down_exps", EXPERTS, 0},
 };
 
+#define GPTNEOX_LAYERS                                                                             \
+    {"gpt_neox.layers.%.input_layernorm", "blk.%.attn_norm", AS_IS, 0},                            \
+        {"gpt_neox.layers.%.attention.query_key_value", "blk.%.attn_qkv", QKV, 0},                 \
+        {"gpt_neox.layers.%.attention.dense", "blk.%.attn_output", AS_IS, 0},                      \
+        {"gpt_neox.layers.%.post_attention_layernorm", "blk.%.ffn_norm", AS_IS, 0},                \
+        {"gpt_neox.layers.%.mlp.dense_h_to_4h", "blk.%.ffn_up", AS_IS, 0},                         \
+    {                                                                                              \
+        "gpt_neox.layers.%.mlp.dense_4h_to_h", "blk.%.ffn_down", AS_IS, 0                          \
+    }
 static const oa__hf_tensor gptneox[] = {
     {"gpt_neox.embed_in", "token_embd", AS_IS, 0},
     {"gpt_neox.final_layer_norm", "output_norm", AS_IS, 0},
     {"embed_out", "output", AS_IS, OPT},
-    {"gpt_neox.layers.%.input_layernorm", "blk.%.attn_norm", AS_IS, 0},
-    {"gpt_neox.layers.%.attention.query_key_value", "blk.%.attn_qkv", QKV, 0},
-    {"gpt_neox.layers.%.attention.dense", "blk.%.attn_output", AS_IS, 0},
-    {"gpt_neox.layers.%.post_attention_layernorm", "blk.%.ffn_norm", AS_IS, 0},
-    {"gpt_neox.layers.%.mlp.dense_h_to_4h", "blk.%.ffn_up", AS_IS, 0},
-    {"gpt_neox.layers.%.mlp.dense_4h_to_h", "blk.%.ffn_down", AS_IS, 0},
+    GPTNEOX_LAYERS,
+};
+
+/* Open Assistant's reward models: no next token. */
+static const oa__hf_tensor gptneox_reward[] = {
+    {"gpt_neox.embed_in", "token_embd", AS_IS, 0},
+    {"gpt_neox.final_layer_norm", "output_norm", AS_IS, 0},
+    {"out_proj", "cls.output", AS_IS, 0},
+    GPTNEOX_LAYERS,
 };
 
 /* One norm before both halves, or one for each. */
@@ -241,6 +253,8 @@ static const oa__hf_family families[] = {
     {"mixtral", "llama", OA__HF_MIXTRAL, TENSORS(mixtral), "model.", 1e6, 1, NULL},
     {"smollm3", "smollm3", OA__HF_SMOLLM3, TENSORS(llama), "model.", 2e6, 1, NULL},
     {"gpt_neox", "gptneox", OA__HF_GPTNEOX, TENSORS(gptneox), "gpt_neox.", 1e4, 0.25, NULL},
+    {"gpt_neox_reward_model", "gptneox", OA__HF_GPTNEOX, TENSORS(gptneox_reward), "gpt_neox.", 1e4,
+     0.25, NULL},
     {"falcon", "falcon", OA__HF_FALCON, TENSORS(falcon), "transformer.", 1e4, 1, NULL},
     {"RefinedWeb", "falcon", OA__HF_FALCON, TENSORS(falcon), "transformer.", 1e4, 1, NULL},
     {"RefinedWebModel", "falcon", OA__HF_FALCON, TENSORS(falcon), "transformer.", 1e4, 1, NULL},

@@ -174,6 +174,7 @@ static int add_row(oa__hf *h, const oa__hf_tensor *row, uint32_t layer)
         const oa__st_tensor *t = find(h, from);
         const bool output = strcmp(row->to, "output") == 0;
         if (output && h->tied && i == 0) continue; /* the embedding counts, whatever it holds */
+        if (output && h->has_head && t == NULL) continue;
         if (t != NULL) {
             OA__TRY(add_one(h, row, t, to));
         } else if (i == 0 && (output || !(row->flags & OA__HF_OPTIONAL))) {
@@ -210,6 +211,7 @@ static bool harmless(const oa__hf *h, const char *name)
 
 int oa__hf_tensors(oa__hf *h)
 {
+    static const oa__hf_tensor score = {"score", "cls.output", OA__HF_AS_IS, OA__HF_OPTIONAL};
     const oa__hf_family *f = h->family;
     const size_t n = oa__safetensors_count(h->st);
     h->used = oa__alloc_array(h->mem, n, sizeof *h->used);
@@ -217,6 +219,7 @@ int oa__hf_tensors(oa__hf *h)
     for (size_t i = 0; i < f->n_tensors; i++) {
         if (strchr(f->tensors[i].from, '%') == NULL) OA__TRY(add_row(h, &f->tensors[i], 0));
     }
+    if (!(f->bit & (OA__HF_BERT | OA__HF_ROBERTA))) OA__TRY(add_row(h, &score, 0));
     for (uint32_t layer = 0; layer < h->n_layers; layer++) {
         for (size_t i = 0; i < f->n_tensors; i++) {
             if (strchr(f->tensors[i].from, '%') != NULL) OA__TRY(add_row(h, &f->tensors[i], layer));

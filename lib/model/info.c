@@ -116,6 +116,11 @@ bool oa__model_is_encoder(const oa_model *m)
     return m->arch != NULL && m->arch->encoder;
 }
 
+bool oa__model_has_output(const oa_model *m)
+{
+    return !m->no_output;
+}
+
 bool oa__model_has_weights(const oa_model *m)
 {
     return m->has_weights;

@@ -29,6 +29,8 @@ uint32_t oa__model_n_ctx_short(const oa_model *m);
 bool oa__model_has_weights(const oa_model *m);
 /* Its tokens see the whole text, which is computed in one pass; it gives hidden states only. */
 bool oa__model_is_encoder(const oa_model *m);
+/* There is a next token: it is no encoder, and no classifier that has lost its output matrix. */
+bool oa__model_has_output(const oa_model *m);
 /* Open what a path names, a GGUF file, the first of several, or a Hugging Face folder, as the
  * GGUF file that it is or would be. no_mmap and header_only as oa__gguf_open() has them. */
 int oa__source_open(oa__gguf **out, oa__mem *mem, const char *path, bool no_mmap, bool header_only);

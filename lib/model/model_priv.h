@@ -127,6 +127,7 @@ struct oa_model {
     oa__hparams hp;
     bool has_weights;
     bool tied;             /* the output matrix is the embedding's */
+    bool no_output;        /* there is none: a classifier */
     const char *type_name; /* commonest weight type */
     char *types_text;      /* all of them, with counts; may be NULL */
     uint64_t n_params, weights_size;

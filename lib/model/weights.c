@@ -38,7 +38,7 @@ static int plan_tensor(oa_model *m, const oa__found *f, void *arg)
     plan *p = arg;
     const oa__gguf_tensor *t = f->t;
     if (t == NULL) {
-        if (oa__spec_is_output(f->specs)) {
+        if (oa__spec_is_output(f->specs) && !m->no_output) {
             m->tied = true;
             OA__TRY(plan_matrix(m, p, m->embd, (size_t)m->embd->dims[1]));
         }
@@ -72,13 +72,22 @@ static bool harmless(const char *name)
            strstr(name, "rotary_emb.inv_freq") != NULL;
 }
 
+/* What head.c reads. */
+static bool of_head(const char *name)
+{
+    static const char *const names[] = {"cls.weight", "cls.bias", "cls.output.weight",
+                                        "cls.output.bias"};
+    for (size_t i = 0; i < OA__ARRAY_LEN(names); i++) {
+        if (strcmp(name, names[i]) == 0) return true;
+    }
+    return false;
+}
+
 static int refuse_strangers(const oa_model *m, const bool *used)
 {
     for (size_t i = 0; i < oa__gguf_tensor_count(m->gguf); i++) {
         const char *name = oa__gguf_tensor_at(m->gguf, i)->name;
-        /* What head.c reads. */
-        const bool head = m->arch->encoder && strncmp(name, "cls.", 4) == 0;
-        if (!used[i] && !head && !harmless(name)) {
+        if (!used[i] && !of_head(name) && !harmless(name)) {
             return oa__err(OA_EUNSUPPORTED, "tensor %s is not part of architecture %s", name,
                            m->arch->name);
         }
@@ -90,6 +99,10 @@ int oa__weights_plan(oa_model *m)
 {
     plan p = {0};
     m->weights_size = m->n_params = 0;
+    /* Whoever leaves the output out means the embedding, or that there is no next token. */
+    m->no_output =
+        m->arch->encoder || (oa__gguf_tensor_find(m->gguf, "cls.output.weight") != NULL &&
+                             oa__gguf_tensor_find(m->gguf, "output.weight") == NULL);
     p.used = oa__alloc_array(&m->mem, oa__gguf_tensor_count(m->gguf), sizeof *p.used);
     if (p.used == NULL) return OA_ENOMEM;
     /* The embedding comes first in every table, so that a missing output can refer to it. */

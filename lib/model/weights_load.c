@@ -110,7 +110,7 @@ static int load_tensor(oa_model *m, const oa__found *f, void *arg)
     loading *l = arg;
     OA__TRY(oa__progress_poll(l->progress, l->done));
     if (f->t == NULL) {
-        if (!oa__spec_is_output(f->specs)) return OA_OK;
+        if (!oa__spec_is_output(f->specs) || m->no_output) return OA_OK;
         oa__found tied = *f;
         tied.t = m->embd;
         return load_matrices(m, &tied, l);

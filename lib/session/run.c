@@ -85,9 +85,9 @@ int oa__job_begin(oa__job *job)
     oa_session *s = job->s;
     const size_t total = job->total;
     oa__assert(total >= 1 && total >= s->n);
-    if (!job->hidden && oa__model_is_encoder(s->model)) {
-        return oa__err(OA_EUNSUPPORTED,
-                       "the model is an encoder: it has embeddings, and no next token");
+    if (!job->hidden && !oa__model_has_output(s->model)) {
+        return oa__err(OA_EUNSUPPORTED, "the model is %s: it has embeddings, and no next token",
+                       oa__model_is_encoder(s->model) ? "an encoder" : "a classifier");
     }
     job->logits_cut = false;
     job->first = job->next = s->n_done;

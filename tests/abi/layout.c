@@ -222,13 +222,18 @@ AT(oa_adapter_info, memory, 24);
 /* head.h */
 VALUE(OA_HEAD_REWARD, 0);
 VALUE(OA_HEAD_LABELS, 1);
+VALUE(OA_HEAD_NONE, 0);
+VALUE(OA_HEAD_SIGMOID, 1);
+VALUE(OA_HEAD_SOFTMAX, 2);
 
-SIZE(oa_head_info, 24);
+SIZE(oa_head_info, 32);
 AT(oa_head_info, size, 0);
 AT(oa_head_info, kind, 8);
 AT(oa_head_info, n_scores, 12);
 AT(oa_head_info, pooling, 16);
 AT(oa_head_info, flags, 20);
+AT(oa_head_info, function, 24);
+AT(oa_head_info, reserved, 28);
 
 /* session.h */
 VALUE(OA_SESSION_NO_SHARING, 1);

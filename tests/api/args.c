@@ -293,6 +293,8 @@ static void test_api_args__head(void **state)
     assert_inval(oa_head_get_info(NULL, &i));
     assert_inval(oa_head_get_label(NULL, 0, &label));
     assert_inval(oa_head_apply(NULL, x, 1, x, 1));
+    assert_inval(oa_head_probabilities(NULL, 0, x, 1));
+    assert_inval(oa_head_save(NULL, "x"));
     oa_head_free(NULL);
 }
 

@@ -474,9 +474,6 @@ static void test_model_hf__refused(void **state)
     expect_config("bert bare", "position_embedding_type", "\"relative_key\"", OA_EUNSUPPORTED,
                   "relative_key");
     expect_config("bert bare", "type_vocab_size", "0", OA_EUNSUPPORTED, "type_vocab_size is 0");
-    expect_config("bert bare", "id2label", "{\"0\": \"a\", \"2\": \"b\"}", OA_EFORMAT,
-                  "name for 1");
-    expect_config("bert bare", "id2label", "{\"0\": 7}", OA_EFORMAT, "name for 0");
     expect_config("roberta", "pad_token_id", "127", OA_EFORMAT, "128 positions");
     expect_config("roberta", "pad_token_id", "\"x\"", OA_EFORMAT, "pad_token_id");
     expect_config("roberta", "sliding_window", "5", OA_OK, ""); /* nobody looks */

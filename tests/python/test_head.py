@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Heads from Python: scores by label, of embeddings and of texts."""
 
+import math
 import os
 import struct
 import tempfile
@@ -57,6 +58,25 @@ class Heads(unittest.TestCase):
                 self.assertEqual(head.score("x y"), head.apply(vector))
                 with self.assertRaises(oa.InvalidArgumentError):
                     head.apply([1.0])
+                self.assertEqual(info.function, "none")
+                self.assertEqual(head.probabilities(scores), scores)
+                p = head.probabilities({"a": 0.0, "b": math.log(3)}, "softmax")
+                self.assertAlmostEqual(p["a"], 0.25, 6)
+                self.assertAlmostEqual(p["b"], 0.75, 6)
+                p = head.probabilities({"a": -1000.0, "b": math.log(3)}, "sigmoid")
+                self.assertEqual(p["a"], 0.0)
+                self.assertAlmostEqual(p["b"], 0.75, 6)
+                with self.assertRaises(ValueError):
+                    head.probabilities(scores, "tanh")
+                with self.assertRaises(oa.InvalidArgumentError):
+                    head.probabilities({"a": 0.0})
+                again = os.path.join(folder, "again.gguf")
+                head.save(again)
+                with Head(model, again) as other:
+                    self.assertEqual(other.info, info)
+                    self.assertEqual(other.apply(vector), head.apply(vector))
+                with self.assertRaises(oa.NotFoundError):
+                    head.save(os.path.join(folder, "none", "head.gguf"))
             with self.assertRaises(oa.FormatError):
                 Head(model, TINY)
 

@@ -69,6 +69,7 @@ ENUMS: Dict[str, Dict[str, int]] = {
     "oa_param_type": {"OA_PARAM_INT": 1, "OA_PARAM_FLOAT": 2, "OA_PARAM_TEXT": 3},
     "oa_session_flags": {"OA_SESSION_NO_SHARING": 1},
     "oa_head_kind": {"OA_HEAD_REWARD": 0, "OA_HEAD_LABELS": 1},
+    "oa_head_function": {"OA_HEAD_NONE": 0, "OA_HEAD_SIGMOID": 1, "OA_HEAD_SOFTMAX": 2},
     "oa_pooling": {"OA_POOL_MEAN": 0, "OA_POOL_LAST": 1, "OA_POOL_CLS": 2},
     "oa_embed_flags": {"OA_EMBED_NORMALIZE": 1},
     "oa_finish": {
@@ -330,6 +331,8 @@ class oa_head_info(Structure):
         ("n_scores", c_uint32),
         ("pooling", c_uint32),
         ("flags", c_uint32),
+        ("function", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -504,6 +507,8 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
         c_int,
         [_handle, POINTER(c_float), c_size_t, POINTER(c_float), c_size_t],
     ),
+    "oa_head_probabilities": (c_int, [_handle, c_uint32, POINTER(c_float), c_size_t]),
+    "oa_head_save": (c_int, [_handle, c_char_p]),
     # session.h
     "oa_session_new": (c_int, [_handle_out, _handle, POINTER(oa_session_opts)]),
     "oa_session_free": (None, [_handle]),

@@ -19,12 +19,14 @@ def _names(enum: str, prefix: str) -> Dict[int, str]:
 @dataclass(frozen=True)
 class HeadInfo:
     """What a head is: ``kind`` "reward" or "labels", the ``pooling`` and ``normalize`` of the
-    embeddings that it was trained on."""
+    embeddings that it was trained on, and the ``function`` "none", "sigmoid" or "softmax" that
+    makes probabilities of its scores."""
 
     kind: str
     n_scores: int
     pooling: str
     normalize: bool
+    function: str
 
 
 class Head(Handle):
@@ -50,6 +52,7 @@ class Head(Handle):
             info.n_scores,
             _names("oa_pooling", "OA_POOL_")[info.pooling],
             bool(info.flags & _abi.ENUMS["oa_embed_flags"]["OA_EMBED_NORMALIZE"]),
+            _names("oa_head_function", "OA_HEAD_")[info.function],
         )
 
     def apply(self, embedding: Sequence[float]) -> Dict[str, float]:
@@ -73,3 +76,21 @@ class Head(Handle):
         return self.apply(
             self.model.embed([text], pooling=info.pooling, normalize=info.normalize)[0]
         )
+
+    def probabilities(
+        self, scores: Dict[str, float], function: Optional[str] = None
+    ) -> Dict[str, float]:
+        """What scores become by "sigmoid", "softmax" or "none"; by default as the head says."""
+        name = self.info.function if function is None else function
+        numbers = {v: k for k, v in _names("oa_head_function", "OA_HEAD_").items()}
+        if name not in numbers:
+            raise ValueError(f"function {name!r}, want {', '.join(numbers)}")
+        data = (ctypes.c_float * len(scores))(*scores.values())
+        with self.using() as ptr:
+            call(lib.oa_head_probabilities, ptr, numbers[name], data, len(data))
+        return dict(zip(scores, data))
+
+    def save(self, path: Path) -> None:
+        """Write it to a file, which ``Head(model, path)`` reads."""
+        with self.using() as ptr:
+            call(lib.oa_head_save, ptr, path_text(path))
