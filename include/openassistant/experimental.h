@@ -16,26 +16,32 @@ extern "C" {
 #endif
 
 /**
- * The two walls of a machine, and what one token of a model asks of them; filled by
+ * The walls of a machine, and what one token of a model asks of them; filled by
  * oa_measure_peaks().
  *
  * A token can't be made faster than its weights are read: at most
  * read_gbs * 1e9 / token_bytes tokens per second. A prompt can't be read faster than its
- * multiply-adds are done: at most int8_gops * 1e9 / (2 * token_macs) tokens per second.
+ * multiply-adds are done: with weights of blocks, at most int8_gops * 1e9 / (2 * prompt_macs)
+ * tokens per second; with weights of floats, of which fp32_gflops is the wall, fewer.
  */
 typedef struct oa_peaks {
-    size_t size;          /**< set by OA_PEAKS_INIT; do not touch */
-    double read_gbs;      /**< memory read, in 10^9 bytes per second, all threads together */
-    double int8_gops;     /**< int8 operations, in 10^9 per second, all threads together; a
-                               multiply-add counts as two, as in other tools' GOP/s */
-    uint64_t token_bytes; /**< bytes of weights that computing one token reads */
-    uint64_t token_macs;  /**< multiply-adds with weights that computing one token takes */
+    size_t size;                /**< set by OA_PEAKS_INIT; do not touch */
+    double read_gbs;            /**< memory read, in 10^9 bytes per second, all threads together */
+    double int8_gops;           /**< int8 operations, in 10^9 per second, all threads together; a
+                                     multiply-add counts as two, as in other tools' GOP/s */
+    uint64_t token_bytes;       /**< bytes of weights that computing one token reads */
+    uint64_t token_macs;        /**< multiply-adds with weights that computing one token takes */
+    double fp32_gflops;         /**< fused multiply-adds of floats, as int8_gops */
+    uint64_t token_float_macs;  /**< those of token_macs whose weights are floats, not blocks */
+    uint64_t prompt_macs;       /**< multiply-adds per token of a prompt: without the output matrix,
+                                     which only the last one needs */
+    uint64_t prompt_float_macs; /**< those of prompt_macs whose weights are floats */
 } oa_peaks;
 
 /** A struct to be filled. */
 #define OA_PEAKS_INIT                                                                              \
     {                                                                                              \
-        sizeof(oa_peaks), 0, 0, 0, 0                                                               \
+        sizeof(oa_peaks), 0, 0, 0, 0, 0, 0, 0, 0                                                   \
     }
 
 /**

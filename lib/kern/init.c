@@ -35,6 +35,7 @@ static const oa__kern kern_c = {
     .attn_page = oa__attn_page_c,
     .attn_end = oa__attn_end_c,
     .peak_int8 = oa__peak_int8_c,
+    .peak_fp32 = oa__peak_fp32_c,
     .peak_read = oa__peak_read_c,
 };
 

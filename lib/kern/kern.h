@@ -231,6 +231,7 @@ struct oa__kern {
 
     /* Multiply-adds for the bench: returns int8 multiply-adds done, loops about n times. */
     uint64_t (*peak_int8)(uint64_t n);
+    uint64_t (*peak_fp32)(uint64_t n); /* the same with fused multiply-adds of floats */
     /* Reads size bytes (a multiple of 64) and returns a value that depends on all of them. */
     uint64_t (*peak_read)(const void *data, size_t size);
 };

@@ -23,6 +23,7 @@ void oa__kv_store_c(void *k_page, void *v_page, const float *k, const float *v, 
 void oa__attn_page_c(const oa__attn_args *a);
 void oa__attn_end_c(float *o, const float *ml, size_t n_q, size_t d);
 uint64_t oa__peak_int8_c(uint64_t n);
+uint64_t oa__peak_fp32_c(uint64_t n);
 uint64_t oa__peak_read_c(const void *data, size_t size);
 
 #endif

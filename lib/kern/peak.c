@@ -2,6 +2,7 @@
 /* Loops that do nothing but what the walls are made of, for the bench. */
 #include "kern/kern_c.h"
 
+#include <math.h>
 #include <string.h>
 
 uint64_t oa__peak_int8_c(uint64_t n)
@@ -27,6 +28,19 @@ uint64_t oa__peak_int8_c(uint64_t n)
     for (size_t s = 0; s < 8; s++)
         all |= sum[s];
     return done + (all == 0x7fffffff);
+}
+
+uint64_t oa__peak_fp32_c(uint64_t n)
+{
+    float sum[16] = {0}, all = 0;
+    uint64_t done = 0;
+    const float a = (float)(n % 7 + 1) * 0x1p-20f;
+    for (; done < n; done += 16)
+        for (size_t i = 0; i < 16; i++)
+            sum[i] = fmaf(a, (float)(i + 1), sum[i]);
+    for (size_t i = 0; i < 16; i++)
+        all += sum[i];
+    return done + (all < 0);
 }
 
 uint64_t oa__peak_read_c(const void *data, size_t size)

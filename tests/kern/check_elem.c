@@ -183,5 +183,7 @@ void check_peak(check *c)
     }
     c->what = "peak_int8";
     if (c->k->peak_int8(1000) < 1000) fail(c, "did less than it was asked for");
+    c->what = "peak_fp32";
+    if (c->k->peak_fp32(1000) < 1000) fail(c, "did less than it was asked for");
     buf_free(&data);
 }

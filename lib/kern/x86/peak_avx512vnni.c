@@ -27,6 +27,26 @@ uint64_t OA__TIER(oa__peak_int8)(uint64_t n)
     return done + (out[0] == 0x12345678);
 }
 
+uint64_t OA__TIER(oa__peak_fp32)(uint64_t n)
+{
+    const __m512 a = _mm512_set1_ps((float)(n % 7 + 1) * 0x1p-20f);
+    const __m512 b = _mm512_set1_ps((float)(n % 5 + 1));
+    __m512 s[12];
+    uint64_t done = 0;
+    for (int i = 0; i < 12; i++)
+        s[i] = _mm512_set1_ps((float)i);
+    for (; done < n; done += 12 * 16) {
+        OA__UNROLL
+        for (int i = 0; i < 12; i++)
+            s[i] = _mm512_fmadd_ps(a, b, s[i]);
+    }
+    for (int i = 1; i < 12; i++)
+        s[0] = _mm512_add_ps(s[0], s[i]);
+    float out[16];
+    _mm512_storeu_ps(out, s[0]);
+    return done + (out[0] < 0);
+}
+
 uint64_t OA__TIER(oa__peak_read)(const void *data, size_t size)
 {
     const uint8_t *p = data;

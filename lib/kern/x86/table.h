@@ -25,7 +25,8 @@
         .scale = oa__scale_##tier, .softcap = oa__softcap_##tier, .add = oa__add_##tier,           \
         .rope = oa__rope_##tier, .kv_store = oa__kv_store_##tier,                                  \
         .attn_page = oa__attn_page_##tier, .attn_end = oa__attn_end_##tier,                        \
-        .peak_int8 = oa__peak_int8_##tier, .peak_read = oa__peak_read_##tier,                      \
+        .peak_int8 = oa__peak_int8_##tier, .peak_fp32 = oa__peak_fp32_##tier,                      \
+        .peak_read = oa__peak_read_##tier,                                                         \
     }
 
 #endif

@@ -33,6 +33,7 @@
     void oa__attn_page_##tier(const oa__attn_args *a);                                             \
     void oa__attn_end_##tier(float *o, const float *ml, size_t n_q, size_t d);                     \
     uint64_t oa__peak_int8_##tier(uint64_t n);                                                     \
+    uint64_t oa__peak_fp32_##tier(uint64_t n);                                                     \
     uint64_t oa__peak_read_##tier(const void *data, size_t size)
 
 OA__DECL_X86(avx2);
