@@ -57,12 +57,12 @@ typedef struct cli_texts {
 /* Everything that options can say; zero is "not given". Texts point into argv. */
 typedef struct cli_args {
     const char *model, *tokenizer, *file, *system, *template_name, *template_file, *cpu, *kv_type,
-        *load, *type, *revision, *pooling;
+        *load, *type, *revision, *pooling, *head, *function;
     cli_texts stops, adapters;
     uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs, stride, n_windows;
     uint64_t memory_limit;
     bool json, jsonl, raw, cut, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
-        metadata, pure, steps, dataset, no_normalize, help;
+        metadata, pure, steps, dataset, no_normalize, classify, help;
     const char **words; /* arguments that are no options */
     size_t n_words;
     cli_param *params;
@@ -173,6 +173,26 @@ char *adapters_split(const char *text, float *scale);
 int adapters_open(cli_adapters *set, const cli_args *args, oa_model *model);
 void adapters_use(const cli_adapters *set, oa_session_opts *opts); /* while set is there */
 void adapters_close(cli_adapters *set);
+
+/* --- scores.c --------------------------------------------------------------------------------- */
+
+typedef struct cli_scores {
+    oa_head *head; /* NULL = none was asked for */
+    oa_head_info info;
+    uint32_t function;   /* enum oa_head_function that is used */
+    float *values;       /* (n_scores) */
+    const float **order; /* (n_scores) into values, the largest first */
+} cli_scores;
+
+int scores_check(const cli_args *args); /* CLI_OK, or CLI_USAGE with the reason said */
+/* Open the head that the options name, if any; exit code. Close it in any case. */
+int scores_open(cli_scores *s, const cli_args *args, oa_model *model);
+void scores_close(cli_scores *s);
+int scores_compute(cli_scores *s, const float *vector, size_t d_model); /* an oa_error */
+const char *scores_function(const cli_scores *s);
+/* The scores that were computed last, the largest first: a list of labels and scores, or a line. */
+json_t *scores_to_json(const cli_scores *s);
+void scores_print(const cli_scores *s);
 
 /* --- pull.c ----------------------------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* openassistant embed: texts to vectors, one line each. */
+/* openassistant embed: texts to vectors, or to the scores that a head makes of them, one line each.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ typedef struct embedder {
     int32_t *ids; /* room for n_cap */
     size_t n_cap;
     json_t *list; /* of --json; NULL = a line each */
+    cli_scores scores;
 } embedder;
 
 static int read_pooling(const char *name, uint32_t *pooling)
@@ -33,6 +35,7 @@ static int read_pooling(const char *name, uint32_t *pooling)
 
 static json_t *to_json(const embedder *e)
 {
+    if (e->scores.head) return scores_to_json(&e->scores);
     json_t *list = json_array();
     for (size_t i = 0; i < e->d_model; i++)
         json_array_append_new(list, json_real((double)e->vector[i]));
@@ -45,10 +48,14 @@ static int print_vector(embedder *e, size_t n_ids)
     if (e->list) {
         json_t *o = json_object();
         json_object_set_new(o, "n_tokens", json_integer((json_int_t)n_ids));
-        json_object_set_new(o, "embedding", to_json(e));
+        json_object_set_new(o, e->scores.head ? "scores" : "embedding", to_json(e));
         return json_array_append_new(e->list, o) == 0 ? CLI_OK : ui_fail(OA_ENOMEM, NULL);
     }
     if (e->args->jsonl) return load_print_json(to_json(e), JSON_COMPACT | JSON_REAL_PRECISION(9));
+    if (e->scores.head) {
+        scores_print(&e->scores);
+        return CLI_OK;
+    }
     for (size_t i = 0; i < e->d_model; i++)
         printf(i ? " %.9g" : "%.9g", (double)e->vector[i]);
     putchar('\n');
@@ -68,6 +75,7 @@ static int embed(embedder *e, const char *text, size_t len, const char *where)
     if (rc == OA_OK) rc = oa_model_tokenize(e->model, text, len, 0, e->ids, e->n_cap, &n);
     if (rc == OA_OK)
         rc = oa_session_embed(e->session, e->ids, n, e->pooling, e->flags, e->vector, e->d_model);
+    if (rc == OA_OK && e->scores.head) rc = scores_compute(&e->scores, e->vector, e->d_model);
     ui_progress_clear();
     return rc == OA_OK ? print_vector(e, n) : ui_fail(rc, where);
 }
@@ -119,6 +127,13 @@ static int begin(embedder *e)
     if (rc == OA_OK) rc = oa_session_new(&e->session, e->model, &opts);
     if (rc < 0) return ui_fail(rc, NULL);
     e->d_model = info.d_model;
+    const int code = scores_open(&e->scores, e->args, e->model);
+    if (code != CLI_OK) return code;
+    if (e->scores.head) {
+        e->pooling = e->scores.info.pooling;
+        e->flags = e->scores.info.flags;
+        if (!e->args->json && !e->args->jsonl) ui_note("function: %s", scores_function(&e->scores));
+    }
     e->vector = calloc(e->d_model, sizeof(*e->vector));
     return e->vector ? CLI_OK : ui_fail(OA_ENOMEM, NULL);
 }
@@ -136,7 +151,9 @@ static int end(embedder *e, int code)
     json_object_set_new(o, "model", load_json_text(info.path, strlen(info.path)));
     json_object_set_new(o, "d_model", json_integer((json_int_t)e->d_model));
     json_object_set_new(o, "normalized", json_boolean(e->flags & OA_EMBED_NORMALIZE));
-    json_object_set_new(o, "embeddings", e->list);
+    if (e->scores.head)
+        json_object_set_new(o, "function", json_string(scores_function(&e->scores)));
+    json_object_set_new(o, e->scores.head ? "texts" : "embeddings", e->list);
     return load_print_json(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
 }
 
@@ -144,6 +161,8 @@ int verb_embed(cli_args *args)
 {
     embedder e = {.args = args, .flags = args->no_normalize ? 0 : OA_EMBED_NORMALIZE};
     int code = read_pooling(args->pooling, &e.pooling);
+    if (code != CLI_OK) return code;
+    code = scores_check(args);
     if (code != CLI_OK) return code;
     const bool dash = args->n_words == 1 && strcmp(args->words[0], "-") == 0;
     if (args->jsonl && args->n_words && !dash)
@@ -159,6 +178,7 @@ int verb_embed(cli_args *args)
     }
     free(e.ids);
     free(e.vector);
+    scores_close(&e.scores);
     oa_session_free(e.session);
     oa_model_free(e.model);
     return code;

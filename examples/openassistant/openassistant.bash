@@ -17,7 +17,7 @@ _openassistant()
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")
             return
             ;;
-        -f | --file | --tokenizer | --template-file | --load | --adapter)
+        -f | --file | --tokenizer | --template-file | --load | --adapter | --head)
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             return
             ;;
@@ -27,6 +27,7 @@ _openassistant()
             ;;
         --kv) words="f16 f32" ;;
         --pooling) words="mean last cls" ;;
+        --function) words="none sigmoid softmax" ;;
         --cpu) words="c avx2 avx512vnni" ;;
         --type)
             words=$("$cmd" help quantize 2>/dev/null | awk '/^Types/ {on = 1; next} on {print $1}')

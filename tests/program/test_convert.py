@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """convert, quantize and perplexity, from end to end."""
-import json
 import os
 import resource
 import signal
@@ -159,45 +158,6 @@ def test_perplexity_errors():
                      [path, "--stride", "2000"]):
             check_error(run("perplexity", "-m", tiny, *args, home=home), 1)
         check_error(run("perplexity", "-m", "no-such-model", path, home=home), 1)
-
-
-def test_embed():
-    tiny = need_tiny()
-    with Home() as home:
-        texts = ["The sky is blue.", "a b"]
-        base = ["embed", "-m", tiny]
-        o = run(*base, *texts, "--json", home=home).json()
-        vectors = [e["embedding"] for e in o["embeddings"]]
-        check(o["normalized"] and len(vectors) == 2 and vectors[0] != vectors[1], o)
-        for v in vectors:
-            check(len(v) == o["d_model"] and abs(sum(x * x for x in v) - 1) < 1e-5, v)
-        lines = run(*base, *texts, home=home).out.splitlines()
-        check([[float(x) for x in line.split()] for line in lines] == vectors, lines)
-        path = home.file("lines", "".join(json.dumps(t) + "\n" for t in texts))
-        for more in ([], ["-t", "1"], ["-t", "3", "--cpu", "c"]):
-            r = run(*base, "--jsonl", "-f", path, *more, home=home)
-            check([json.loads(line) for line in r.out.splitlines()] == vectors, more, r.out)
-        one = run(*base, stdin=texts[0].encode(), home=home).out
-        check([float(x) for x in one.split()] == vectors[0], one)
-        for more in (["--pooling", "last"], ["--pooling", "cls"], ["--no-normalize"]):
-            r = run(*base, *texts, *more, home=home)
-            check(r.code == 0 and r.err == "" and r.out.splitlines() != lines, more, r.out)
-
-
-def test_embed_errors():
-    tiny = need_tiny()
-    with Home() as home:
-        bad, empty = home.file("bad", '"fine"\n{}\n'), home.file("empty")
-        for args in (["--pooling", "best", "x"], ["--jsonl", "x"], ["--jsonl", "--json"],
-                     ["-f", bad, "x"], ["--kv", "f8", "x"]):
-            check_error(run("embed", "-m", tiny, *args, home=home), 2)
-        for args in (["-f", os.path.join(home.path, "none")], ["-f", home.path],
-                     ["--ctx", "2", "many words are more than two tokens"]):
-            check_error(run("embed", "-m", tiny, *args, home=home), 1)
-        r = run("embed", "-m", tiny, "--jsonl", "-f", bad, home=home)
-        check(r.code == 1 and "line 2" in r.err and r.out.count("\n") == 1, r.err)
-        check(run("embed", "-m", tiny, "--jsonl", "-f", empty, home=home).out == "")
-        check_error(run("embed", "-m", "no-such-model", "x", home=home), 1)
 
 
 if __name__ == "__main__":

@@ -70,14 +70,17 @@ def write_safetensors(path, names_and_shapes, seed):
     return seed
 
 
-def write_folder(folder, n_files=1):
+def write_folder(folder, n_files=1, labels=(), **more):
+    """With labels a classifier; more values of config.json."""
     os.makedirs(folder)
+    if labels:
+        more["id2label"] = {str(i): label for i, label in enumerate(labels)}
     write_json(folder, "config.json", {
         "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": WIDTH,
         "intermediate_size": FF, "num_hidden_layers": 2, "num_attention_heads": HEADS,
         "num_key_value_heads": HEADS_KV, "vocab_size": VOCAB, "max_position_embeddings": 256,
         "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": True,
-        "eos_token_id": 256, "torch_dtype": "float32", "_name_or_path": "somebody/Tiny"})
+        "eos_token_id": 256, "torch_dtype": "float32", "_name_or_path": "somebody/Tiny", **more})
     write_json(folder, "generation_config.json",
                {"eos_token_id": [256, 257], "do_sample": True, "temperature": 0.25, "top_k": 7})
     write_json(folder, "tokenizer.json", tokenizer())
@@ -85,6 +88,8 @@ def write_folder(folder, n_files=1):
         "eos_token": "<|end|>", "chat_template":
         "{% for m in messages %}<|user|>{{ m.content }}<|end|>{% endfor %}"})
     all_tensors = list(tensors())
+    if labels:
+        all_tensors.append(("score.weight", (len(labels), WIDTH)))
     if n_files == 1:
         write_safetensors(os.path.join(folder, "model.safetensors"), all_tensors, 1)
         return
