@@ -23,6 +23,7 @@ typedef struct k_shape {
     oa__quant_levels v;
     float sc_lo, sc_hi;
     bool has_min;
+    size_t n_tries; /* candidates of step 3 */
 } k_shape;
 
 typedef struct k_state {
@@ -57,23 +58,21 @@ static bool to_half(float f, float *out)
 static float search_sub(k_state *t, size_t j, float a, float b)
 {
     const k_shape *k = t->k;
+    const float back = (float)(k->n_tries / 2 - 1);
     float sc[LANES], mi[LANES], d[LANES], m[LANES], inv[LANES], err[LANES];
     for (size_t c = 0; c < LANES; c++) {
-        if (k->has_min) {
-            sc[c] = clampf(a + (float)(c % 4) - 1.0f, k->sc_lo, k->sc_hi);
-            mi[c] = clampf(b + (float)(c / 4) - 1.0f, k->sc_lo, k->sc_hi);
-        } else {
-            sc[c] = clampf(a + (float)c - 7.0f, k->sc_lo, k->sc_hi);
-            mi[c] = 0.0f;
-        }
+        sc[c] =
+            clampf(a + (k->has_min ? (float)(c % 4) - 1.0f : (float)c - back), k->sc_lo, k->sc_hi);
+        mi[c] = k->has_min ? clampf(b + (float)(c / 4) - 1.0f, k->sc_lo, k->sc_hi) : 0.0f;
+    }
+    for (size_t c = 0; c < LANES; c++) {
         d[c] = t->d * sc[c];
         m[c] = -(t->dmin * mi[c]);
-        inv[c] = d[c] != 0.0f ? 1.0f / d[c] : 0.0f;
+        err[c] = INFINITY;
+        inv[c] = 1.0f / d[c]; /* of d 0 infinite: then any level is as good */
     }
-    t->s->errs(&k->v, t->x + j * k->sub, t->w + j * k->sub, k->sub, inv, d, m, err);
-    size_t best = 0;
-    for (size_t c = 1; c < LANES; c++)
-        if (err[c] < err[best]) best = c;
+    t->s->errs(&k->v, t->x + j * k->sub, t->w + j * k->sub, k->sub, k->n_tries, inv, d, m, err);
+    const size_t best = oa__quant_least(err);
     t->sc[j] = sc[best];
     t->m[j] = mi[best];
     oa__quant_assign(&k->v, t->x + j * k->sub, k->sub, d[best], m[best], t->q + j * k->sub);
@@ -123,7 +122,7 @@ static bool begin(k_state *t)
     float scale[16], scale_w[16], min[16], min_w[16];
     for (size_t j = 0; j < n; j++) {
         const float *x = t->x + j * k->sub, *w = t->w + j * k->sub;
-        const oa__quant_fit fit = k->has_min ? oa__quant_fit_min(t->s, &k->v, x, w, k->sub, true)
+        const oa__quant_fit fit = k->has_min ? oa__quant_fit_min(t->s, &k->v, x, w, k->sub)
                                              : oa__quant_fit_scale(t->s, &k->v, x, w, k->sub);
         scale[j] = fit.d;
         scale_w[j] = k->has_min ? 1.0f : fit.weight;
@@ -148,12 +147,12 @@ static void pass(k_state *t)
 }
 
 static const k_shape shapes[] = {
-    {OA__Q2_K, 16, {0, 3, NULL, NULL}, 0, 15, true},
-    {OA__Q3_K, 16, {-4, 3, NULL, NULL}, -32, 31, false},
-    {OA__Q4_K, 32, {0, 15, NULL, NULL}, 0, 63, true},
-    {OA__Q5_K, 32, {0, 31, NULL, NULL}, 0, 63, true},
-    {OA__Q6_K, 16, {-32, 31, NULL, NULL}, -128, 127, false},
-    {OA__IQ4_XS, 32, {0, 0, NULL, NULL}, -32, 31, false},
+    {OA__Q2_K, 16, {0, 3, NULL, NULL}, 0, 15, true, 16},
+    {OA__Q3_K, 16, {-4, 3, NULL, NULL}, -32, 31, false, 8},
+    {OA__Q4_K, 32, {0, 15, NULL, NULL}, 0, 63, true, 16},
+    {OA__Q5_K, 32, {0, 31, NULL, NULL}, 0, 63, true, 16},
+    {OA__Q6_K, 16, {-32, 31, NULL, NULL}, -128, 127, false, 16},
+    {OA__IQ4_XS, 32, {0, 0, NULL, NULL}, -32, 31, false, 8},
 };
 
 bool oa__quant_block256(const oa__quant_search *s, uint32_t type, const float *x, const float *w,

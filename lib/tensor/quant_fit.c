@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fits of a scale, or of a scale and a minimum, to one block of weights.
+ * Fits of a scale, or of a scale and a minimum, to one block of weights, for IQ4_NL and the parts
+ * of blocks of 256.
  *
  * Given a scale, the best levels are the nearest ones; given the levels, the best scale is a
  * least-squares solution. Sixteen first scales around "the largest element meets the outermost
@@ -66,37 +67,69 @@ static const float start_ints[LANES] = {0.0f,  0.3f,  0.6f, 0.9f, -0.3f, -0.6f, 
 static const float start_code[LANES] = {0.0f,  4.0f,   8.0f, 12.0f, -5.0f, -10.0f, 18.0f,  -18.0f,
                                         26.0f, -28.0f, 0.0f, 6.0f,  12.0f, -8.0f,  -16.0f, 20.0f};
 
+/* The element of largest magnitude, the first of equals; n a multiple of 4. */
+static float outermost(const float *x, size_t n)
+{
+    float top[4] = {0};
+    for (size_t i = 0; i < n; i += 4)
+        for (size_t j = 0; j < 4; j++)
+            top[j] = fabsf(x[i + j]) > top[j] ? fabsf(x[i + j]) : top[j];
+    for (size_t j = 1; j < 4; j++)
+        top[0] = top[j] > top[0] ? top[j] : top[0];
+    size_t i = 0;
+    while (fabsf(x[i]) < top[0])
+        i++;
+    return x[i];
+}
+
+size_t oa__quant_least(const float v[LANES])
+{
+    float least[8];
+    for (size_t c = 0; c < 8; c++)
+        least[c] = v[8 + c] < v[c] ? v[8 + c] : v[c];
+    for (size_t c = 0; c < 4; c++)
+        least[c] = least[4 + c] < least[c] ? least[4 + c] : least[c];
+    for (size_t c = 1; c < 4; c++)
+        least[0] = least[c] < least[0] ? least[c] : least[0];
+    size_t best = 0;
+    while (v[best] > least[0])
+        best++;
+    return best;
+}
+
 oa__quant_fit oa__quant_fit_scale(const oa__quant_search *s, const oa__quant_levels *v,
                                   const float *x, const float *w, size_t n)
 {
     const float *start = v->code ? start_code : start_ints, zero[LANES] = {0};
-    float inv[LANES], top = 0.0f, best = 0.0f;
+    float inv[LANES], gain[LANES];
     oa__quant_sums sums;
     oa__quant_fit fit = {0.0f, 0.0f, 0.0f};
 
-    for (size_t i = 0; i < n; i++)
-        if (fabsf(x[i]) > fabsf(top)) top = x[i];
+    const float top = outermost(x, n);
     if (fabsf(top) < TINY) return fit;
     for (size_t c = 0; c < LANES; c++)
-        inv[c] = (c < 10 ? v->lo - start[c] : v->hi + start[c]) / top;
+        inv[c] = c < 10 ? v->lo - start[c] : v->hi + start[c];
+    for (size_t c = 0; c < LANES; c++)
+        inv[c] /= top;
     s->sums(v, x, w, n, inv, zero, &sums);
     for (size_t c = 0; c < LANES; c++) {
-        /* the squared error is sum of w x x less this */
-        const float gain = sums.qq[c] > 0.0f ? sums.qx[c] * (sums.qx[c] / sums.qq[c]) : 0.0f;
-        if (gain <= best) continue;
-        best = gain;
-        fit.d = sums.qx[c] / sums.qq[c];
-        fit.weight = sums.qq[c];
+        /* the squared error is sum of w x x less this; without levels none */
+        const float qq = sums.qq[c] > 0.0f ? sums.qq[c] : 1.0f;
+        gain[c] = -(sums.qx[c] * (sums.qx[c] / qq));
     }
+    const size_t best = oa__quant_least(gain);
+    if (gain[best] >= 0.0f) return fit;
+    fit.d = sums.qx[best] / sums.qq[best];
+    fit.weight = sums.qq[best];
     return fit;
 }
 
 oa__quant_fit oa__quant_fit_min(const oa__quant_search *s, const oa__quant_levels *v,
-                                const float *x, const float *w, size_t n, bool neg_min)
+                                const float *x, const float *w, size_t n)
 {
     /* in steps of the full range; the lanes are all pairs of both ends */
     static const float in_lo[4] = {0.0f, 0.2f, 0.45f, -0.15f};
-    float inv[LANES], m[LANES], d[LANES], lo = x[0], hi = x[0], best = INFINITY;
+    float inv[LANES], m[LANES], d[LANES], lo = x[0], hi = x[0];
     float sum_w = 0.0f, sum_x = 0.0f;
     oa__quant_sums sums;
     oa__quant_fit fit = {0.0f, 0.0f, 0.0f};
@@ -107,7 +140,7 @@ oa__quant_fit oa__quant_fit_min(const oa__quant_search *s, const oa__quant_level
         sum_w += w[i];
         sum_x += w[i] * x[i];
     }
-    if (neg_min && lo > 0.0f) lo = 0.0f;
+    if (lo > 0.0f) lo = 0.0f;
     fit.m = lo;
     fit.weight = sum_w;
     if (hi - lo < TINY) return fit;
@@ -115,7 +148,7 @@ oa__quant_fit oa__quant_fit_min(const oa__quant_search *s, const oa__quant_level
     for (size_t c = 0; c < LANES; c++) {
         const float top = hi - in_lo[c / 4] * step;
         m[c] = lo + in_lo[c % 4] * step;
-        if (neg_min && m[c] > 0.0f) m[c] = 0.0f;
+        if (m[c] > 0.0f) m[c] = 0.0f;
         inv[c] = v->hi / (top - m[c]);
     }
     s->sums(v, x, w, n, inv, m, &sums);
@@ -123,7 +156,7 @@ oa__quant_fit oa__quant_fit_min(const oa__quant_search *s, const oa__quant_level
         const float det = sum_w * sums.qq[c] - sums.q[c] * sums.q[c];
         float dc = det > 0.0f ? (sum_w * sums.qx[c] - sum_x * sums.q[c]) / det : 0.0f;
         float mc = det > 0.0f ? (sums.qq[c] * sum_x - sums.q[c] * sums.qx[c]) / det : 0.0f;
-        if ((neg_min && mc > 0.0f) || !(dc > 0.0f)) {
+        if (mc > 0.0f || !(dc > 0.0f)) {
             mc = 0.0f;
             dc = sums.qq[c] > 0.0f ? sums.qx[c] / sums.qq[c] : 0.0f;
         }
@@ -132,12 +165,9 @@ oa__quant_fit oa__quant_fit_min(const oa__quant_search *s, const oa__quant_level
         inv[c] = dc > 0.0f ? 1.0f / dc : 0.0f;
     }
     float err[LANES];
-    s->errs(v, x, w, n, inv, d, m, err);
-    for (size_t c = 0; c < LANES; c++) {
-        if (!(err[c] < best)) continue;
-        best = err[c];
-        fit.d = d[c];
-        fit.m = m[c];
-    }
+    s->errs(v, x, w, n, LANES, inv, d, m, err);
+    const size_t best = oa__quant_least(err);
+    fit.d = d[best];
+    fit.m = m[best];
     return fit;
 }

@@ -3,56 +3,14 @@
 #ifndef OA_TENSOR_QUANT_LANES_H
 #define OA_TENSOR_QUANT_LANES_H
 
+#include <string.h>
+
 #include "tensor/quant_search.h"
-
-#if defined(__AVX2__)
-#include <immintrin.h>
-typedef __m256 lane;
-#define LEN 8
-#define SET(f) _mm256_set1_ps(f)
-#define LOAD(p) _mm256_loadu_ps(p)
-#define STORE(p, v) _mm256_storeu_ps(p, v)
-#define ADD(a, b) _mm256_add_ps(a, b)
-#define SUB(a, b) _mm256_sub_ps(a, b)
-#define MUL(a, b) _mm256_mul_ps(a, b)
-#define CLAMP(v, lo, hi) _mm256_min_ps(_mm256_max_ps(v, lo), hi)
-#define ABOVE(a, b, v) _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), v) /* a > b ? v : 0 */
-#elif defined(__SSE2__)
-#include <emmintrin.h>
-typedef __m128 lane;
-#define LEN 4
-#define SET(f) _mm_set1_ps(f)
-#define LOAD(p) _mm_loadu_ps(p)
-#define STORE(p, v) _mm_storeu_ps(p, v)
-#define ADD(a, b) _mm_add_ps(a, b)
-#define SUB(a, b) _mm_sub_ps(a, b)
-#define MUL(a, b) _mm_mul_ps(a, b)
-#define CLAMP(v, lo, hi) _mm_min_ps(_mm_max_ps(v, lo), hi)
-#define ABOVE(a, b, v) _mm_and_ps(_mm_cmpgt_ps(a, b), v)
-#else
-typedef float lane;
-#define LEN 1
-#define SET(f) (f)
-#define LOAD(p) (*(p))
-#define STORE(p, v) (*(p) = (v))
-#define ADD(a, b) ((a) + (b))
-#define SUB(a, b) ((a) - (b))
-#define MUL(a, b) ((a) * (b))
-static inline lane clamp_lane(lane v, lane lo, lane hi)
-{
-    v = v > lo ? v : lo;
-    return v < hi ? v : hi;
-}
-#define CLAMP(v, lo, hi) clamp_lane(v, lo, hi)
-#define ABOVE(a, b, v) ((a) > (b) ? (v) : 0.0f)
-#endif
-
-/* Adding and subtracting this rounds to the nearest integer, ties to even, below 2^22. */
-#define ROUNDER 0x1.8p23f
+#include "tensor/quant_simd.h"
 
 static inline lane level(const oa__quant_levels *v, lane t, lane lo, lane hi)
 {
-    if (!v->code) return SUB(ADD(CLAMP(t, lo, hi), SET(ROUNDER)), SET(ROUNDER));
+    if (!v->code) return ROUND(CLAMP(t, lo, hi));
     lane l = lo;
     for (size_t k = 0; k < 15; k++)
         l = ADD(l, ABOVE(t, SET(v->mid[k]), SET(v->code[k + 1] - v->code[k])));
@@ -96,34 +54,59 @@ static void lanes_sums(const oa__quant_levels *v, const float *x, const float *w
             sums_pair(&ints, x, w, n, inv, m, s, at);
 }
 
-static inline void errs_pair(const oa__quant_levels *v, const float *x, const float *w, size_t n,
+static inline void errs_regs(const oa__quant_levels *v, const float *x, const float *w, size_t n,
                              const float *inv, const float *d, const float *m, float *err,
-                             size_t at)
+                             size_t at, const bool two)
 {
-    const lane lo = SET(v->lo), hi = SET(v->hi), inv0 = LOAD(inv + at), inv1 = LOAD(inv + at + LEN);
-    const lane m0 = LOAD(m + at), m1 = LOAD(m + at + LEN);
-    const lane d0 = LOAD(d + at), d1 = LOAD(d + at + LEN);
+    const size_t b = two ? at + LEN : at;
+    const lane lo = SET(v->lo), hi = SET(v->hi), inv0 = LOAD(inv + at), inv1 = LOAD(inv + b);
+    const lane m0 = LOAD(m + at), m1 = LOAD(m + b);
+    const lane d0 = LOAD(d + at), d1 = LOAD(d + b);
     lane s0 = SET(0.0f), s1 = s0;
     for (size_t i = 0; i < n; i++) {
         const lane e = SET(x[i]), f = SET(w[i]), e0 = SUB(e, m0), e1 = SUB(e, m1);
         const lane r0 = SUB(e0, MUL(d0, level(v, MUL(e0, inv0), lo, hi)));
-        const lane r1 = SUB(e1, MUL(d1, level(v, MUL(e1, inv1), lo, hi)));
         s0 = ADD(s0, MUL(MUL(f, r0), r0));
+        if (!two) continue;
+        const lane r1 = SUB(e1, MUL(d1, level(v, MUL(e1, inv1), lo, hi)));
         s1 = ADD(s1, MUL(MUL(f, r1), r1));
     }
     STORE(err + at, s0);
-    STORE(err + at + LEN, s1);
+    if (two) STORE(err + b, s1);
+}
+
+static inline void errs_of(const oa__quant_levels *v, const float *x, const float *w, size_t n,
+                           size_t n_tries, const float *inv, const float *d, const float *m,
+                           float *err)
+{
+    size_t at = 0;
+    for (; at + 2 * (size_t)LEN <= n_tries; at += 2 * (size_t)LEN)
+        errs_regs(v, x, w, n, inv, d, m, err, at, true);
+    for (; at < n_tries; at += LEN)
+        errs_regs(v, x, w, n, inv, d, m, err, at, false);
 }
 
 static void lanes_errs(const oa__quant_levels *v, const float *x, const float *w, size_t n,
-                       const float *inv, const float *d, const float *m, float *err)
+                       size_t n_tries, const float *inv, const float *d, const float *m, float *err)
 {
     const oa__quant_levels ints = {v->lo, v->hi, NULL, NULL};
-    for (size_t at = 0; at < OA__QUANT_LANES; at += 2 * (size_t)LEN)
-        if (v->code)
-            errs_pair(v, x, w, n, inv, d, m, err, at);
-        else
-            errs_pair(&ints, x, w, n, inv, d, m, err, at);
+    if (v->code)
+        errs_of(v, x, w, n, n_tries, inv, d, m, err);
+    else
+        errs_of(&ints, x, w, n, n_tries, inv, d, m, err);
+}
+
+/* Integers: the bits of magnitudes are in the order of their values. */
+static uint32_t lanes_top(const float *x, size_t n)
+{
+    uint32_t top = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t a;
+        memcpy(&a, x + i, sizeof a);
+        a &= 0x7fffffffu;
+        top = a > top ? a : top;
+    }
+    return top;
 }
 
 #endif

@@ -13,9 +13,12 @@ typedef struct oa__quant_fit {
 } oa__quant_fit;
 oa__quant_fit oa__quant_fit_scale(const oa__quant_search *s, const oa__quant_levels *v,
                                   const float *x, const float *w, size_t n);
-/* Levels from a minimum: x ~ d l + m, d >= 0; m <= 0 when neg_min. */
+/* Levels from a minimum: x ~ d l + m, d >= 0, m <= 0. */
 oa__quant_fit oa__quant_fit_min(const oa__quant_search *s, const oa__quant_levels *v,
-                                const float *x, const float *w, size_t n, bool neg_min);
+                                const float *x, const float *w, size_t n);
+
+/* The first of the least among the candidates. */
+size_t oa__quant_least(const float v[OA__QUANT_LANES]);
 
 /* Levels next to (x - m) / d, as numbers from 0 (index of the level). d 0 gives the level next to
  * zero. */
@@ -25,7 +28,8 @@ void oa__quant_assign(const oa__quant_levels *v, const float *x, size_t n, float
 /* The 16 values of the IQ4 types and the borders between them. */
 extern const oa__quant_levels oa__quant_iq4;
 
-/* One block. w has as many elements as x. False: a scale is beyond f16. */
+/* One block of Q8_0 or IQ4_NL, or of 256. w has as many elements as x. False: a scale is beyond
+ * f16. */
 bool oa__quant_block32(const oa__quant_search *s, uint32_t type, const float *x, const float *w,
                        uint8_t *out);
 bool oa__quant_block256(const oa__quant_search *s, uint32_t type, const float *x, const float *w,

@@ -7,7 +7,9 @@
 #ifndef OA_TENSOR_QUANT_SEARCH_H
 #define OA_TENSOR_QUANT_SEARCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define OA__QUANT_LANES 16
 
@@ -29,10 +31,16 @@ typedef struct oa__quant_search {
     void (*sums)(const oa__quant_levels *v, const float *x, const float *w, size_t n,
                  const float inv[OA__QUANT_LANES], const float m[OA__QUANT_LANES],
                  oa__quant_sums *s);
-    /* err = sum of w (x - (d l + m))^2, with the same l. */
+    /* err = sum of w (x - (d l + m))^2, with the same l, of the first n_tries: 8 or 16. */
     void (*errs)(const oa__quant_levels *v, const float *x, const float *w, size_t n,
-                 const float inv[OA__QUANT_LANES], const float d[OA__QUANT_LANES],
+                 size_t n_tries, const float inv[OA__QUANT_LANES], const float d[OA__QUANT_LANES],
                  const float m[OA__QUANT_LANES], float err[OA__QUANT_LANES]);
+    /* n_blocks of Q4 (or Q5: five) _0 (or _1: min), w NULL for all 1, to out. How many are before
+     * the first that f16 does not hold. See quant_beside.h. */
+    size_t (*beside)(bool five, bool min, const float *x, const float *w, size_t n_blocks,
+                     uint8_t *out);
+    /* The largest magnitude among n elements, as the bits of a float; of NaNs too. */
+    uint32_t (*top)(const float *x, size_t n);
 } oa__quant_search;
 
 /* For a set of OA__CPU_ flags. */

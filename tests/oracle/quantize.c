@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quantize TYPE N: a row of N floats from standard input, file blocks to standard output; on
- * standard error the seconds that it took. For quantize_llama_cpp.py. */
+ * standard error the seconds that the fastest of three runs took. For quantize_llama_cpp.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -19,9 +19,14 @@ int main(int argc, char **argv)
     void *dst = oa__alloc(NULL, size);
     int rc = 1;
     if (src && dst && fread(src, sizeof *src, n, stdin) == n) {
-        const clock_t begun = clock();
-        rc = oa__row_quantize(oa__cpu_flags(), type, src, dst, n, NULL);
-        fprintf(stderr, "%f\n", (double)(clock() - begun) / CLOCKS_PER_SEC);
+        double least = 1e9;
+        for (int i = 0; i < 3; i++) { /* the first run meets cold pages */
+            const clock_t begun = clock();
+            rc = oa__row_quantize(oa__cpu_flags(), type, src, dst, n, NULL);
+            const double took = (double)(clock() - begun) / CLOCKS_PER_SEC;
+            least = took < least ? took : least;
+        }
+        fprintf(stderr, "%f\n", least);
         if (rc < 0) fprintf(stderr, "%s\n", oa_error_last());
         rc = rc < 0 || fwrite(dst, 1, size, stdout) != size;
     }

@@ -54,12 +54,12 @@ static void test_tensor_quant__bytes_are_frozen(void **state)
         uint64_t hash;
         double most;
     } want[] = {
-        {OA__Q4_0, 0xcbada8eb5820611bu, 0.0802},   {OA__Q4_1, 0xbc2b3dfe0929630fu, 0.0686},
-        {OA__Q5_0, 0xe59f28cc8beca8f8u, 0.0397},   {OA__Q5_1, 0x4ebd7ef78b09893bu, 0.0333},
+        {OA__Q4_0, 0xeee22188eef39781u, 0.0804},   {OA__Q4_1, 0x2b37bd2bfd869620u, 0.0698},
+        {OA__Q5_0, 0x14528aa76ad9b235u, 0.0398},   {OA__Q5_1, 0x20da0ebadded6795u, 0.0339},
         {OA__Q8_0, 0x01d93ff73dbe8a05u, 0.0054},   {OA__Q2_K, 0x8cdaf0ebba66db6fu, 0.2576},
-        {OA__Q3_K, 0xe9274aef38b328e2u, 0.1406},   {OA__Q4_K, 0x88d88b57e19b3b05u, 0.0691},
+        {OA__Q3_K, 0x4a00fa99e312fa7fu, 0.1406},   {OA__Q4_K, 0x88d88b57e19b3b05u, 0.0691},
         {OA__Q5_K, 0x9aed5c853296eb0cu, 0.0339},   {OA__IQ4_NL, 0x867dffd1e12d115cu, 0.0734},
-        {OA__IQ4_XS, 0xf9e9f0ff589c3253u, 0.0738}, {OA__Q6_K, 0xd1226379f40f7f05u, 0.0165},
+        {OA__IQ4_XS, 0x5abbd17ce0be2009u, 0.0738}, {OA__Q6_K, 0xd1226379f40f7f05u, 0.0165},
     };
     static float x[N];
     static uint8_t row[N * 4], other[N * 4];
