@@ -70,10 +70,10 @@ typedef struct oa_hub_opts {
  * Get a model or a data set from the hub.
  *
  * A file takes its name only when it is whole and its size is the one that the hub tells, and so is
- * its SHA-256 where the hub tells one (it does for all large files). Until then what came is kept
- * in "NAME.partial", and the next pull goes on there, whatever ended the one before. What is there
- * already is not fetched again. Any number of processes may pull the same at the same time: one
- * fetches, the others wait for it.
+ * its SHA-256 (of large files) or git's sum of it (of small ones, of which the hub tells no
+ * SHA-256). Until then what came is kept in "NAME.partial", and the next pull goes on there,
+ * whatever ended the one before. What is there already is not fetched again. Any number of
+ * processes may pull the same at the same time: one fetches, the others wait for it.
  *
  * Of a model, these files are fetched: the one that is named, with the other parts if it is one of
  * several; or the GGUF file of the type that is named; or, without either, the one GGUF file that

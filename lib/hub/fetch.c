@@ -19,6 +19,8 @@
 
 #include <string.h>
 
+#include "hub/git_sum.h"
+
 enum { BLOCK_SIZE = 256 * 1024 };
 
 /* One file on its way. */
@@ -27,7 +29,9 @@ typedef struct way {
     oa__fetch *f;
     const oa__patience *patience;
     oa__file_part *part;
-    oa__sha256 sum; /* of the first `have` bytes */
+    oa__sha256 sum;      /* of the first `have` bytes */
+    oa__git_sum git_sum; /* likewise, when only that can be compared */
+    bool has_git_sum;
     uint64_t have;  /* bytes in the partial file that count */
     uint64_t total; /* what the size will be, when has_total */
     bool has_total;
@@ -74,10 +78,13 @@ static int write_note(way *w)
     return rc;
 }
 
+/* And what is left of one that was being written; the caller has the lock of the partial file. */
 static void remove_note(way *w)
 {
     oa__str path = {.mem = w->mem};
     if (note_path(w, &path) == OA_OK && oa__file_exists(path.data)) oa__file_remove(path.data);
+    if (oa__str_add_z(&path, ".partial") == OA_OK && oa__file_exists(path.data))
+        oa__file_remove(path.data);
     oa__str_free(&path);
 }
 
@@ -109,10 +116,23 @@ static bool note_agrees(way *w)
 
 /* --- the partial file ------------------------------------------------------------------------- */
 
+static void begin_sums(way *w)
+{
+    oa__sha256_begin(&w->sum);
+    w->has_git_sum = !w->f->sha256[0] && w->f->has_size && strlen(w->f->oid) == 40;
+    if (w->has_git_sum) oa__git_sum_begin(&w->git_sum, w->f->size);
+}
+
+static void add_to_sums(way *w, const void *data, size_t size)
+{
+    oa__sha256_add(&w->sum, data, size);
+    if (w->has_git_sum) oa__git_sum_add(&w->git_sum, data, size);
+}
+
 static int start_over(way *w)
 {
     OA__TRY(oa__file_part_cut(w->part, 0));
-    oa__sha256_begin(&w->sum);
+    begin_sums(w);
     w->have = 0;
     w->etag[0] = '\0';
     w->joined = false;
@@ -140,7 +160,7 @@ static int take_over(way *w)
     while (w->have < size) {
         OA__TRY_GOTO(oa__file_part_read(w->part, w->have, block, BLOCK_SIZE, &got));
         if (got == 0) break;
-        oa__sha256_add(&w->sum, block, got);
+        add_to_sums(w, block, got);
         w->have += got;
         OA__TRY_GOTO(poll_check(w, w->have));
     }
@@ -232,7 +252,7 @@ static int on_body(void *arg, const void *data, size_t size)
                        (unsigned long long)w->total);
     }
     OA__TRY(oa__file_part_write(w->part, w->have, data, size));
-    oa__sha256_add(&w->sum, data, size);
+    add_to_sums(w, data, size);
     w->have += size;
     w->f->pulled = true;
     return poll_transfer(w);
@@ -286,13 +306,17 @@ static int try_once(way *w, oa__net *net, bool *again)
 static int check_sum(way *w, bool *again)
 {
     oa__fetch *f = w->f;
+    char got_oid[41] = "";
     oa__sha256_end(&w->sum, f->got_sha256);
+    if (w->has_git_sum) oa__git_sum_end(&w->git_sum, got_oid);
     *again = false;
-    if (!f->sha256[0] || strcmp(f->sha256, f->got_sha256) == 0) return OA_OK;
+    const char *what = f->sha256[0] ? "the SHA-256" : "git's sum";
+    const char *got = f->sha256[0] ? f->got_sha256 : got_oid;
+    const char *want = f->sha256[0] ? f->sha256 : f->oid;
+    if ((!f->sha256[0] && !w->has_git_sum) || strcmp(want, got) == 0) return OA_OK;
     /* Put together from several answers, perhaps across a power cut: once more in one piece. */
     *again = w->joined;
-    int rc =
-        oa__err(OA_EFORMAT, "%s: the SHA-256 is %s, want %s", f->url, f->got_sha256, f->sha256);
+    int rc = oa__err(OA_EFORMAT, "%s: %s is %s, want %s", f->url, what, got, want);
     OA__TRY(start_over(w));
     return rc;
 }
@@ -301,7 +325,7 @@ static int fetch_locked(way *w, oa__net *net)
 {
     oa__tries tries = {.patience = w->patience};
     bool again, mended = false;
-    oa__sha256_begin(&w->sum);
+    begin_sums(w);
     w->has_total = w->f->has_size;
     w->total = w->f->size;
     OA__TRY(take_over(w));
@@ -360,6 +384,24 @@ static int is_there(way *w, bool *there)
     return OA_OK;
 }
 
+void oa__fetch_tidy(oa__mem *mem, const char *path)
+{
+    static const char *const ends[] = {".partial", ".partial.json", ".partial.json.partial"};
+    oa__fetch f = {.path = path};
+    way w = {.mem = mem, .f = &f};
+    oa__str left = {.mem = mem};
+    bool any = false;
+    for (size_t i = 0; i < OA__ARRAY_LEN(ends); i++) {
+        left.len = 0;
+        if (oa__str_addf(&left, "%s%s", path, ends[i]) == OA_OK && oa__file_exists(left.data))
+            any = true;
+    }
+    oa__str_free(&left);
+    if (!any || oa__file_part_open(&w.part, mem, path) < 0) return;
+    remove_note(&w);
+    oa__file_part_remove(w.part);
+}
+
 int oa__fetch_file(oa__net *net, oa__mem *mem, oa__fetch *f, const oa__patience *patience)
 {
     way w = {.mem = mem, .f = f, .patience = patience};
@@ -367,10 +409,14 @@ int oa__fetch_file(oa__net *net, oa__mem *mem, oa__fetch *f, const oa__patience 
     f->pulled = false;
     f->got_sha256[0] = '\0';
     OA__TRY(is_there(&w, &there));
-    if (there) return OA_OK;
+    if (there) {
+        oa__fetch_tidy(mem, f->path);
+        return OA_OK;
+    }
     OA__TRY(lock_part(&w));
     int rc = is_there(&w, &there); /* now, perhaps, by the one that was waited for */
     if (rc == OA_OK && there) {
+        remove_note(&w);
         oa__file_part_remove(w.part);
         return OA_OK;
     }

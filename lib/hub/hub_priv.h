@@ -93,12 +93,16 @@ typedef struct oa__fetch {
     uint64_t size;       /* what it must be */
     bool has_size;       /* size is known beforehand */
     const char *sha256;  /* what it must be; "" = not known */
+    const char *oid;     /* likewise, git's name of the content: looked at without a sha256 */
     oa__http_head head;  /* of the last answer */
     char got_sha256[65]; /* what it is */
     bool pulled;         /* bytes came over the network; false when the file was there already */
 } oa__fetch;
 
 int oa__fetch_file(oa__net *net, oa__mem *mem, oa__fetch *f, const oa__patience *patience);
+/* Of a file that is whole: remove what somebody who was killed left beside it, unless somebody is
+ * at it. */
+void oa__fetch_tidy(oa__mem *mem, const char *path);
 /* A short text of at most max bytes. *head is of the last answer, also on failure. */
 int oa__fetch_text(oa__net *net, const char *url, const char *token, size_t max,
                    const oa__patience *patience, oa__str *out, oa__http_head *head);

@@ -119,6 +119,7 @@ typedef struct hop {
     oa__http_head *head;
     size_t header_size, rest_size;
     uint64_t last_ns; /* when something came last */
+    bool head_whole;  /* its empty line came */
     bool head_told;
     int rc; /* of a callback, OA_OK so far */
 } hop;
@@ -230,6 +231,9 @@ static size_t on_header(char *line, size_t size, size_t n_items, void *user)
             (oa__http_head){0}; /* a preliminary answer (100) may stand before the real one */
         if (space && (size_t)(line + len - space) >= 4) oa__parse_u64(space + 1, 3, &status);
         h->head->status = (int)status;
+        h->head_whole = false;
+    } else if (line[0] == '\r' || line[0] == '\n') {
+        h->head_whole = true;
     } else {
         read_header(h->head, line, len);
     }
@@ -407,6 +411,10 @@ static int one_hop(oa__net *net, hop *h, const char *url, bool with_token, bool 
     if (rc < 0) goto fail;
     if (h->rc < 0) {
         rc = h->rc;
+    } else if (result == CURLE_OK && !h->head_whole) {
+        /* A connection that ends in the middle of a head is no error to libcurl. */
+        *again = true;
+        rc = oa__err(OA_EIO, "%s: the answer ends within its head", url);
     } else if (result == CURLE_OK || (h->rest_size > MAX_REST && result == CURLE_WRITE_ERROR)) {
         rc = h->rc = tell_head(h);
     } else {

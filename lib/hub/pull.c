@@ -266,13 +266,15 @@ fail:
 static int fetch_one(pull *p, const json_t *record, const oa__hub_file *f)
 {
     oa__str path = {0}, url = {0}, above = {0};
-    oa__fetch fetch = {.token = p->token, .size = f->size, .has_size = true, .sha256 = f->sha256};
+    oa__fetch fetch = {
+        .token = p->token, .size = f->size, .has_size = true, .sha256 = f->sha256, .oid = f->oid};
     int rc;
     OA__TRY_GOTO(file_path(p, f->path, &path));
     const char *slash = strrchr(f->path, '/');
     p->file = slash ? slash + 1 : f->path;
     if (is_noted(p, record, f, path.data)) {
         oa__log_line(&p->log, OA_LOG_DEBUG, "%s is there", path.data);
+        oa__fetch_tidy(NULL, path.data);
         goto done;
     }
     OA__TRY_GOTO(oa__str_add(&above, path.data, path.len - strlen(p->file) - 1));
@@ -293,9 +295,11 @@ static int fetch_one(pull *p, const json_t *record, const oa__hub_file *f)
     }
     OA__TRY_GOTO(note(p, f, &fetch));
     if (fetch.pulled)
-        oa__log_line(
-            &p->log, OA_LOG_INFO, "pulled %s: %llu bytes, %s", f->path, (unsigned long long)f->size,
-            f->sha256[0] ? "the SHA-256 is as the hub says" : "the size is as the hub says");
+        oa__log_line(&p->log, OA_LOG_INFO, "pulled %s: %llu bytes, %s", f->path,
+                     (unsigned long long)f->size,
+                     f->sha256[0]           ? "the SHA-256 is as the hub says"
+                     : strlen(f->oid) == 40 ? "git's sum is as the hub says"
+                                            : "the size is as the hub says");
 done:
     p->done += f->size;
     rc = on_poll(p, "", 0);

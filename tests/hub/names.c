@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include "hub/git_sum.h"
 #include "hub/hub_priv.h"
 
 static void test_hub_name__taken_apart(void **state)
@@ -327,9 +328,49 @@ static void test_hub_find__in_folders(void **state)
     assert_int_equal(system(path), 0);
 }
 
+/* Lengths around the blocks of 64 bytes, given in one piece and byte by byte. */
+static void test_hub_git_sum__blobs(void **state)
+{
+    static const struct {
+        size_t size;
+        const char *want; /* as "git hash-object" tells it */
+    } cases[] = {
+        {0, "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"},
+        {1, "f76dd238ade08917e6712764a16a22005a50573d"},
+        {47, "9590bed81c57e0a00bac4f923703427b83ecc296"},
+        {48, "4c954b38568dab3f0f619dd3db533d67a6a24489"},
+        {49, "66649a577758510b9fa1af4df12ec459516d8843"},
+        {55, "9525d86f397cdc2c5a3672bf546c184250c8a02d"},
+        {56, "ce6d37c86555d38f5461afbe7f0b0f3373519a72"},
+        {57, "594cf8a3966f3b4fc9569bd0f9f4003650683f3d"},
+        {63, "a10ecb02906a5b6546eb1d5564d39710f3c75599"},
+        {64, "96eb299ab61d459148b19b03f71386abcec74669"},
+        {65, "260cdc342c66143062d2b82ca53981b38e11101e"},
+        {1000, "5bab7ca2f00700d948876448fd735ee860246ef4"},
+    };
+    uint8_t data[1000];
+    char hex[41];
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i % 251);
+    for (size_t k = 0; k < OA__ARRAY_LEN(cases); k++) {
+        oa__git_sum s;
+        oa__git_sum_begin(&s, cases[k].size);
+        oa__git_sum_add(&s, data, cases[k].size);
+        oa__git_sum_end(&s, hex);
+        assert_string_equal(hex, cases[k].want);
+        oa__git_sum_begin(&s, cases[k].size);
+        for (size_t i = 0; i < cases[k].size; i++)
+            oa__git_sum_add(&s, data + i, 1);
+        oa__git_sum_end(&s, hex);
+        assert_string_equal(hex, cases[k].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hub_git_sum__blobs),
         cmocka_unit_test(test_hub_name__taken_apart),
         cmocka_unit_test(test_hub_name__paths),
         cmocka_unit_test(test_hub_licence__of_a_card),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """oa_hub_pull() against a server that cuts, stalls, lies, redirects and changes its mind."""
+import gzip
 import hashlib
 import json
 import os
@@ -180,6 +181,19 @@ def test_killed_in_the_middle():
         check(p.hub.asked(FILE)[-1].start == done, p.hub.asked(FILE)[-1].start, done)
 
 
+def test_what_the_killed_leave():
+    """Beside a whole file: with a record of it, without one, and while it is locked."""
+    with Place() as p:
+        good(p, p.pull())
+        for forget in (False, True):
+            if forget:
+                os.remove(p.path(".pull.json"))
+            for file in (FILE, "README.md"):
+                for end in (".partial", ".partial.json", ".partial.json.partial"):
+                    open(p.path(file + end), "w").close()
+            good(p, p.pull())
+
+
 def test_cancelled():
     with Place() as p:
         p.hub.always[FILE] = Step(slow=(10000, 0.01))
@@ -206,23 +220,22 @@ def test_the_server_ignores_ranges():
 
 
 def test_the_content_changes_between_tries():
-    """Small files have no SHA-256 at the hub: the ETag alone says that they changed."""
-    new = DATA[::-1]
+    """Small files have no SHA-256 at the hub: the ETag says that they changed."""
+    file, old, new = "model.safetensors", DATA[::-1], DATA
     for weak in (False, True):
-        with Place({"model.safetensors": DATA, "config.json": b"{}"},
-                   small={"model.safetensors"}) as p:
-            file = "model.safetensors"
-            p.hub.plan(file, Step(cut=1000, etag='"old"', weak=weak))
-            p.hub.plan(file, Step(data=new, etag='"new"', weak=weak))
+        with Place({file: new, "config.json": b"{}"}, small={file}) as p:
+            p.hub.plan(file, Step(cut=1000, data=old, etag='"old"', weak=weak))
+            p.hub.plan(file, Step(etag='"new"', weak=weak))
             r = p.pull()
             check(r["rc"] == "OA_OK", r["error"])
             check(p.read(file) == new, "a mixture of two files")
+            check([q.start for q in p.hub.asked(file)] == [0, 0 if weak else 1000])
     # Across processes, too: the ETag is kept beside the partial file.
-    with Place({"model.safetensors": DATA, "config.json": b"{}"}, small={"model.safetensors"}) as p:
-        p.hub.plan(file, Step(cut=1000, etag='"old"'))
+    with Place({file: new, "config.json": b"{}"}, small={file}) as p:
+        p.hub.plan(file, Step(cut=1000, data=old, etag='"old"'))
         p.hub.plan(file, *(Step(status=500) for _ in range(3)))
         check(p.pull("tries=3")["rc"] == "OA_EIO")
-        p.hub.plan(file, Step(data=new, etag='"new"'))
+        p.hub.plan(file, Step(etag='"new"'))
         check(p.pull()["rc"] == "OA_OK" and p.read(file) == new)
         check([q.headers.get("if-range") for q in p.hub.asked(file)][-1] == '"old"')
 
@@ -311,6 +324,53 @@ def test_lies_about_ranges():
         check(p.pull("tries=2")["rc"] == "OA_EIO")
 
 
+def test_content_ranges():
+    size = len(DATA)
+    with Place() as p:
+        for text in ("", "bytes 1000-5/300000", f"bytes 999-{size - 1}/{size}", "bytes */300000",
+                     f"bytes 1000-{size - 1}/{size + 1}", f"lines 1000-{size - 1}/{size}", "bytes",
+                     "bytes 1000-99999999999999999999/99999999999999999999", "bytes -/", "\x7f"):
+            p.hub.plan(FILE, Step(cut=1000), Step(content_range=text))
+            good(p, p.pull())
+            check([q.start for q in p.hub.asked(FILE)][-3:] == [0, 1000, 0], text)
+            os.remove(p.path())
+        # The size of the whole may be left open.
+        p.hub.plan(FILE, Step(cut=1000), Step(content_range=f"bytes 1000-{size - 1}/*"))
+        good(p, p.pull())
+        check([q.start for q in p.hub.asked(FILE)][-2:] == [0, 1000])
+
+
+def test_an_etag_that_lies():
+    """The same ETag for other bytes: what is put together is fetched again in one piece."""
+    with Place() as p:
+        p.hub.plan(FILE, Step(cut=1000, etag='"x"', data=DATA[::-1]), Step(etag='"x"'))
+        good(p, p.pull())
+        check([q.start for q in p.hub.asked(FILE)] == [0, 1000, 0])
+    # Of small files the hub tells the sum that git has of them.
+    file = "model.safetensors"
+    with Place({file: DATA, "config.json": b"{}"}, small={file}) as p:
+        p.hub.plan(file, Step(cut=1000, etag='"x"', data=DATA[::-1]), Step(etag='"x"'),
+                   Step(cut=500, etag='"y"'))
+        check(p.pull()["rc"] == "OA_OK" and p.read(file) == DATA, "a mixture of two files")
+        check([q.start for q in p.hub.asked(file)] == [0, 1000, 0, 500])
+        os.remove(p.path(file))
+        p.hub.always[file] = Step(data=DATA[::-1])
+        r = p.pull()
+        check(r["rc"] == "OA_EFORMAT" and "git" in r["error"], r["error"])
+        check(not os.path.exists(p.path(file)) and p.left() == [], p.left())
+
+
+def test_packed_answers():
+    with Place() as p:
+        p.hub.always[FILE] = Step(data=gzip.compress(DATA), headers={"Content-Encoding": "gzip"})
+        bad(p, p.pull("tries=2"), "OA_EFORMAT", "encoding")
+        check(all("accept-encoding" not in q.headers for q in p.hub.requests))
+        p.hub.always.clear()
+        p.hub.api_plan = [Step(data=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})]
+        check(p.pull()["rc"] in ("OA_EIO", "OA_EFORMAT"))
+        good(p, p.pull())
+
+
 def test_wrong_bytes():
     with Place() as p:
         p.hub.always[FILE] = Step(data=DATA[::-1])
@@ -351,6 +411,16 @@ def test_stalls():
         # Slow is not silent.
         p.hub.always[FILE] = Step(slow=(30000, 0.05))
         good(p, p.pull("stall=200"))
+
+
+def test_heads_that_do_not_come():
+    with Place() as p:
+        p.hub.api_plan = [Step(cut_all=0, hold=5), Step(cut_all=20, hold=5)]
+        p.hub.plan(FILE, Step(cut_all=0, hold=5), Step(cut_all=60, hold=5))
+        began = time.monotonic()
+        good(p, p.pull("stall=200"))
+        check(time.monotonic() - began < 5, "waited for the server")
+        check(len(p.hub.asked(FILE)) == 3 and len(p.hub.requests) == 8, len(p.hub.requests))
 
 
 def test_nobody_listens():

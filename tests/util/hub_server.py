@@ -23,7 +23,8 @@ class Step:
 
     def __init__(self, *, cut=None, stall=None, slow=None, length=None, status=None, headers=None,
                  redirect=None, ignore_range=False, etag=None, data=None, wrong_range=False,
-                 chunked=False, extra=b"", raw=None, gate=None, weak=False):
+                 chunked=False, extra=b"", raw=None, gate=None, weak=False, cut_all=None, hold=0,
+                 content_range=None):
         self.cut = cut                  # close the connection after this many bytes of the body
         self.stall = stall              # (bytes, seconds): send so many, then be silent
         self.slow = slow                # (bytes, seconds): send in blocks of so many, with pauses
@@ -40,6 +41,38 @@ class Step:
         self.raw = raw                  # these bytes and nothing else
         self.gate = gate                # an event to wait for, after half of the body
         self.weak = weak                # a weak ETag
+        self.cut_all = cut_all          # close it after so many bytes of the answer, head and all,
+        self.hold = hold                # ... when so many seconds went by in silence
+        self.content_range = content_range  # this one in place of the right one; "" = none
+
+
+class CutFile:
+    """What a handler writes to, until it was enough."""
+
+    def __init__(self, handler, size, hold):
+        self.file, self.connection, self.left, self.hold = (
+            handler.wfile, handler.connection, size, hold)
+        handler.wfile, handler.close_connection = self, True
+        self.write(b"")
+
+    def write(self, data):
+        self.file.write(data[:self.left])
+        self.left -= min(len(data), self.left)
+        if self.left == 0:
+            self.file.flush()
+            time.sleep(self.hold)
+            self.connection.shutdown(socket.SHUT_RDWR)
+            raise BrokenPipeError
+
+    def flush(self):
+        self.file.flush()
+
+    def close(self):
+        self.file.close()
+
+    @property
+    def closed(self):
+        return self.file.closed
 
 
 class Request:
@@ -151,6 +184,8 @@ class Hub:
     def answer_api(self, h, kind, name, what, revision):
         step = self.api_plan.pop(0) if self.api_plan else None
         if step is not None:
+            if step.cut_all is not None:
+                CutFile(h, step.cut_all, step.hold)
             if step.raw is not None:
                 h.wfile.write(step.raw)
                 h.close_connection = True
@@ -190,6 +225,8 @@ class Hub:
         with self.lock:
             step = steps.pop(0) if steps else self.always.get(name)
         step = step or Step()
+        if step.cut_all is not None:
+            CutFile(h, step.cut_all, step.hold)
         if step.raw is not None:
             h.wfile.write(step.raw)
             h.close_connection = True
@@ -219,8 +256,10 @@ class Hub:
         h.send_header("ETag", etag)
         for key, value in step.headers.items():
             h.send_header(key, value)
-        if status == 206:
+        if status == 206 and step.content_range is None:
             h.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
+        elif status == 206 and step.content_range:
+            h.send_header("Content-Range", step.content_range)
         if step.chunked:
             h.send_header("Connection", "close")
         else:
