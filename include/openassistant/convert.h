@@ -45,9 +45,9 @@ typedef struct oa_convert_opts {
     uint32_t n_threads; /**< threads that work; 0 = one per core (default) */
     const char *type;   /**< NULL or "" = every tensor as it is (default); else a name that
                              oa_convert_get_type() lists, upper or lower case */
-    uint32_t log_level; /**< one of #oa_log_level; default OA_LOG_DEFAULT: a line for each tensor
-                             that fell back, and one when the input was quantised already;
-                             OA_LOG_INFO: a line for every tensor */
+    uint32_t log_level; /**< one of #oa_log_level; default OA_LOG_DEFAULT: a line for each kind
+                             of tensors that fell back, and one when the input was quantised
+                             already; OA_LOG_INFO: a line for every tensor */
     uint32_t reserved;  /**< 0 */
     oa_log_fn log_fn;   /**< receives the report, line by line; NULL = silence (default) */
     void *log_user;     /**< given to log_fn; default NULL */

@@ -25,6 +25,7 @@ typedef struct convert {
     unsigned cpu_flags;
     oa__progress progress;
     oa_convert_result result;
+    oa__fallbacks fallbacks;
     uint32_t *types;     /* of the tensors written */
     void *loaded, *made; /* of the tensor at hand: as it was, as it becomes */
 } convert;
@@ -117,9 +118,7 @@ static uint32_t plan_type(convert *c, const oa__gguf_tensor *t)
     const uint32_t type = oa__recipe_fallback(want, t->dims[0]);
     if (type != want) {
         c->result.n_fallback++;
-        oa__log_line(&c->log, OA_LOG_WARN, "tensor %s: rows of %llu do not fit %s, taking %s",
-                     t->name, (unsigned long long)t->dims[0], oa__type_get(want)->name,
-                     oa__type_get(type)->name);
+        oa__fallbacks_add(&c->fallbacks, &c->log, t, want, type);
     }
     return type;
 }
@@ -159,6 +158,7 @@ static int plan(convert *c)
         c->result.out_size += n_rows * row_size;
         OA__TRY(oa__gguf_writer_tensor(c->out, t->name, type, t->n_dims, t->dims));
     }
+    oa__fallbacks_say(&c->fallbacks, &c->log);
     if (c->result.n_requantised > 0)
         oa__log_line(&c->log, OA_LOG_WARN,
                      "%u tensors are quantised already: to quantise them again loses more than to "

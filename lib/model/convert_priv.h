@@ -37,6 +37,24 @@ uint32_t oa__recipe_type(const oa__recipe *r, const oa__recipe_model *m, bool pu
 /* The same, or what it falls back to for rows of n. */
 uint32_t oa__recipe_fallback(uint32_t type, uint64_t n);
 
+/* Tensors that fell back: of each kind, the type wanted and the width, how many. */
+typedef struct oa__fallback {
+    const char *first; /* name of the first of them; the file's */
+    uint64_t n_cols;
+    uint32_t want, type;
+    uint32_t n_tensors;
+} oa__fallback;
+typedef struct oa__fallbacks {
+    oa__fallback kinds[32];
+    size_t n;
+} oa__fallbacks;
+
+/* Count one; a line of its own at level info. */
+void oa__fallbacks_add(oa__fallbacks *f, const oa__log *log, const oa__gguf_tensor *t,
+                       uint32_t want, uint32_t type);
+/* A warning for each kind. */
+void oa__fallbacks_say(const oa__fallbacks *f, const oa__log *log);
+
 /* Turn the rows of one tensor from one type into another, threaded; dst has room for them. src is
  * n_rows rows of n. `begun` and `size`: the output bytes before this tensor, and its own, for
  * the progress. OA_EFORMAT names the tensor. */

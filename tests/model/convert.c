@@ -236,7 +236,7 @@ static void test_model_convert__every_type(void **state)
 
 typedef struct lines {
     size_t n;
-    char text[2000];
+    char text[6000];
 } lines;
 
 static void on_line(uint32_t level, const char *line, void *user)
@@ -288,6 +288,36 @@ static void test_model_convert__rows_that_do_not_fit_fall_back(void **state)
         assert_int_equal(number_in(in_folder("out"), "general.quantization_version"),
                          cases[i].want == OA__F16 || cases[i].want == OA__BF16 ? UINT64_MAX : 2);
     }
+    /* many of a kind are said once, with their number; each of them at level info */
+    oa__fallbacks f = {0};
+    lines m = {0};
+    oa__log log = {.fn = on_line, .user = &m, .level = OA_LOG_WARN};
+    oa__gguf_tensor t = {.name = "a.weight", .dims = {576, 2, 1, 1}};
+    for (int i = 0; i < 120; i++) {
+        oa__fallbacks_add(&f, &log, &t, OA__Q4_K, OA__Q5_0);
+        if (i < 3) oa__fallbacks_add(&f, &log, &t, OA__Q6_K, OA__Q8_0);
+    }
+    t.dims[0] = 33;
+    oa__fallbacks_add(&f, &log, &t, OA__Q4_K, OA__F16);
+    assert_int_equal(m.n, 0);
+    oa__fallbacks_say(&f, &log);
+    assert_string_equal(m.text,
+                        "120 tensors: 576 columns are no multiple of 256, Q4_K -> Q5_0\n"
+                        "3 tensors: 576 columns are no multiple of 256, Q6_K -> Q8_0\n"
+                        "tensor a.weight: 33 columns are no multiple of 256, Q4_K -> F16\n");
+    m = (lines){0};
+    log.level = OA_LOG_INFO;
+    oa__fallbacks_add(&f, &log, &t, OA__Q4_K, OA__F16);
+    assert_string_equal(m.text, "tensor a.weight: rows of 33 do not fit Q4_K, taking F16\n");
+    /* more kinds than there is room for: the others one by one */
+    log.level = OA_LOG_WARN;
+    m = (lines){0};
+    for (t.dims[0] = 1000; t.dims[0] < 1040; t.dims[0]++)
+        oa__fallbacks_add(&f, &log, &t, OA__Q4_K, OA__F16);
+    assert_int_equal(m.n, 40 - (32 - 3));
+    oa__fallbacks_say(&f, &log);
+    assert_int_equal(m.n, 40 - (32 - 3) + 32);
+
     /* quantised twice: said once */
     oa_convert_opts o = OA_CONVERT_OPTS_INIT;
     oa_convert_result r = OA_CONVERT_RESULT_INIT;
