@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { WINDOW = 64 << 10 }; /* the system's, where nobody changed it; a multiple of every page */
+
 static int read_all(int fd, const char *path, uint8_t *data, size_t size)
 {
     size_t n = 0;
@@ -91,9 +93,11 @@ void oa__map_drop(const oa__map *map, size_t offset, size_t size)
 {
     if (!map->mapped || offset >= map->size) return;
     if (size > map->size - offset) size = map->size - offset;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t first = (offset + page - 1) / page * page; /* only pages that are wholly inside */
-    size_t end = (offset + size) / page * page;
-    if (offset + size == map->size) end = (map->size + page - 1) / page * page;
-    if (first < end) madvise((void *)(uintptr_t)(map->data + first), end - first, MADV_DONTNEED);
+    /* A fault brings in the pages around it, by aligned windows: they all go. Whoever uses what
+     * else lies in them gets it again. */
+    const uintptr_t base = (uintptr_t)map->data, end = base + map->size;
+    const uintptr_t first = (base + offset) & ~(uintptr_t)(WINDOW - 1);
+    const uintptr_t last = (base + offset + size + WINDOW - 1) & ~(uintptr_t)(WINDOW - 1);
+    const uintptr_t from = first > base ? first : base;
+    if (size > 0) madvise((void *)from, (last < end ? last : end) - from, MADV_DONTNEED);
 }

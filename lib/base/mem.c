@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -115,6 +117,18 @@ void *oa__alloc(oa__mem *mem, size_t size)
     POISON(raw, (size_t)(ptr - raw));
     POISON(ptr + size, (size_t)(raw + total - (ptr + size)));
     return ptr;
+}
+
+void oa__mem_huge(void *ptr, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)ptr;
+    const uintptr_t skip = (page - begin % page) % page;
+    if (size <= skip) return;
+    madvise((char *)ptr + skip, (size - skip) / page * page, MADV_HUGEPAGE);
+#else
+    (void)ptr, (void)size;
+#endif
 }
 
 void *oa__alloc_array(oa__mem *mem, size_t n, size_t elem_size)

@@ -252,12 +252,16 @@ static const void *assembly_data(void *arg, size_t tensor)
     return p->from->data;
 }
 
-static void assembly_drop(void *arg, size_t tensor)
+/* Parts are only asked of what lies in place: one piece. */
+static void assembly_drop(void *arg, size_t tensor, size_t at, size_t size)
 {
     const oa__assembly *a = arg;
     const made *m = &a->tensors[tensor];
-    for (size_t i = 0; i < m->n; i++)
-        oa__safetensors_drop(a->st, a->pieces[m->first + i].from);
+    for (size_t i = 0; i < m->n; i++) {
+        const oa__st_tensor *from = a->pieces[m->first + i].from;
+        const bool part = at > 0 || size < m->size;
+        oa__safetensors_drop(a->st, from, part ? at : 0, part ? size : from->size);
+    }
 }
 
 static uint64_t assembly_hash(void *arg, uint64_t seed)

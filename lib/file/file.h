@@ -66,6 +66,8 @@ uint64_t oa__gguf_file_size(const oa__gguf *g);
 bool oa__gguf_is_mapped(const oa__gguf *g);
 /* The bytes before the tensor data: metadata and tensor list. */
 const void *oa__gguf_header(const oa__gguf *g, size_t *size);
+/* Its pages may go until somebody asks again. */
+void oa__gguf_header_drop(const oa__gguf *g);
 /* A number that tells models apart: FNV-1a over the header and samples of the data. The same each
  * time that the same files are opened, wherever they lie. */
 uint64_t oa__gguf_fingerprint(const oa__gguf *g);
@@ -109,6 +111,8 @@ const oa__gguf_tensor *oa__gguf_tensor_find(const oa__gguf *g, const char *name)
 int oa__gguf_tensor_load(const oa__gguf *g, const oa__gguf_tensor *t, void *dst);
 /* The tensor was used for the last time: the system may take its pages back. */
 void oa__gguf_tensor_drop(const oa__gguf *g, const oa__gguf_tensor *t);
+/* Some bytes of it were, which lie in place. */
+void oa__gguf_tensor_drop_part(const oa__gguf *g, const oa__gguf_tensor *t, size_t at, size_t size);
 
 /* --- writing (gguf_writer.c, gguf_save.c) ------------------------------------------------------
  */
@@ -149,8 +153,8 @@ typedef struct oa__gguf_source {
      */
     const void *(*data)(void *arg, size_t tensor);
     int (*load)(void *arg, size_t tensor, void *dst); /* any thread; NULL when data() has all */
-    void (*drop)(void *arg, size_t tensor);           /* or NULL */
-    uint64_t (*hash)(void *arg, uint64_t seed);       /* samples of the data, for fingerprints */
+    void (*drop)(void *arg, size_t tensor, size_t at, size_t size); /* or NULL */
+    uint64_t (*hash)(void *arg, uint64_t seed); /* samples of the data, for fingerprints */
     void (*free)(void *arg);
     uint64_t file_size;
     bool mapped;
@@ -202,7 +206,8 @@ const oa__st_tensor *oa__safetensors_find(const oa__safetensors *st,
                                           const char *name); /* or NULL */
 uint64_t oa__safetensors_file_size(const oa__safetensors *st);
 bool oa__safetensors_is_mapped(const oa__safetensors *st);
-void oa__safetensors_drop(const oa__safetensors *st, const oa__st_tensor *t);
+void oa__safetensors_drop(const oa__safetensors *st, const oa__st_tensor *t, size_t at,
+                          size_t size);
 uint64_t oa__safetensors_hash(const oa__safetensors *st, uint64_t seed); /* samples of the data */
 
 /* --- GGUF tensors made of safetensors (assembly.c)

@@ -61,6 +61,11 @@ const void *oa__gguf_header(const oa__gguf *g, size_t *size)
     return g->data;
 }
 
+void oa__gguf_header_drop(const oa__gguf *g)
+{
+    if (!is_virtual(g)) oa__map_drop(&g->map, 0, g->data_at);
+}
+
 uint64_t oa__gguf_fingerprint(const oa__gguf *g)
 {
     size_t size;
@@ -82,11 +87,16 @@ int oa__gguf_tensor_load(const oa__gguf *g, const oa__gguf_tensor *t, void *dst)
     return g->source.load(g->source.arg, (size_t)(t - g->tensors), dst);
 }
 
-void oa__gguf_tensor_drop(const oa__gguf *g, const oa__gguf_tensor *t)
+void oa__gguf_tensor_drop_part(const oa__gguf *g, const oa__gguf_tensor *t, size_t at, size_t size)
 {
     if (!is_virtual(g)) {
-        if (t->there) oa__map_drop(&g->map, t->offset, t->size);
+        if (t->there) oa__map_drop(&g->map, t->offset + at, size);
     } else if (g->source.drop != NULL) {
-        g->source.drop(g->source.arg, (size_t)(t - g->tensors));
+        g->source.drop(g->source.arg, (size_t)(t - g->tensors), at, size);
     }
+}
+
+void oa__gguf_tensor_drop(const oa__gguf *g, const oa__gguf_tensor *t)
+{
+    oa__gguf_tensor_drop_part(g, t, 0, t->size);
 }

@@ -42,11 +42,11 @@ static const void *split_data(void *arg, size_t tensor)
     return ((const split *)arg)->places[tensor].tensor->data;
 }
 
-static void split_drop(void *arg, size_t tensor)
+static void split_drop(void *arg, size_t tensor, size_t at, size_t size)
 {
     const split *s = arg;
     const place *p = &s->places[tensor];
-    oa__gguf_tensor_drop(s->parts[p->part], p->tensor);
+    oa__gguf_tensor_drop_part(s->parts[p->part], p->tensor, at, size);
 }
 
 static uint64_t split_hash(void *arg, uint64_t seed)

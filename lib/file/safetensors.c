@@ -368,10 +368,10 @@ bool oa__safetensors_is_mapped(const oa__safetensors *st)
     return st->mapped;
 }
 
-void oa__safetensors_drop(const oa__safetensors *st, const oa__st_tensor *t)
+void oa__safetensors_drop(const oa__safetensors *st, const oa__st_tensor *t, size_t at, size_t size)
 {
     const oa__st_file *f = &st->files[t->file];
-    if (f->map.data != NULL) oa__map_drop(&f->map, (size_t)(t->data - f->data), t->size);
+    if (f->map.data != NULL) oa__map_drop(&f->map, (size_t)(t->data - f->data) + at, size);
 }
 
 uint64_t oa__safetensors_hash(const oa__safetensors *st, uint64_t seed)

@@ -156,6 +156,8 @@ size_t oa__kern_group_size(uint32_t type, size_t k);
 /* Lay out one group: rows 16 * g .. of src (n_rows, row_size), at dst. */
 void oa__kern_pack(uint32_t type, void *dst, const void *src, size_t row_size, size_t n_rows,
                    size_t k, size_t g);
+/* The way back, for every packed type: row 0 to 15 of a group, as the file had it (pack_row.c). */
+void oa__kern_unpack_row(uint32_t type, void *dst, const void *group, size_t k, size_t row);
 
 typedef void (*oa__mm_fn)(const oa__kern *k, const oa__mm_args *a, size_t g_begin, size_t g_end);
 

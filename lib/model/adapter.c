@@ -96,8 +96,8 @@ static int load_weight(oa_adapter *ad, oa__weight *w, size_t n_rows, size_t n_co
     size_t size;
     OA__TRY(oa__weight_size(OA__F32, n_rows, n_cols, &size));
     ad->info.memory += size;
-    return oa__weight_load(w, &ad->model->mem, ad->model->pool, OA__F32, n_rows, n_cols, src, NULL,
-                           0);
+    const oa__weight_from from = {.rows = src};
+    return oa__weight_load(w, &ad->model->mem, ad->model->pool, OA__F32, n_rows, n_cols, &from);
 }
 
 /* The pairs of the specs that are parts of one matrix. */

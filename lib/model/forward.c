@@ -61,9 +61,12 @@ void oa__add_bias(const oa_model *m, float *y, const float *bias, size_t n)
     if (bias != NULL) m->kern->add(y, bias, n);
 }
 
-static const uint8_t *table_row(const oa__table_rows *t, size_t i)
+/* A row as the file has it; room takes one that has to be put together. */
+static const void *table_row(const oa__table_rows *t, size_t i, void *room)
 {
-    return t->data + i * t->row_size;
+    if (t->packed == NULL) return t->data + i * t->row_size;
+    oa__weight_row(t->packed, i, room);
+    return room;
 }
 
 static void begin_row(oa__work *w, size_t i)
@@ -74,14 +77,14 @@ static void begin_row(oa__work *w, size_t i)
     const oa__table_rows *embd = &m->tables[OA__R_EMBD], *pos = &m->tables[OA__R_POS];
     const oa__table_rows *types = &m->tables[OA__R_TYPES];
     float *x = w->x + i * d, *h = w->h + i * w->h_stride;
-    oa__row_dequant(embd->type, table_row(embd, (size_t)r->id), x, d);
+    oa__row_dequant(embd->type, table_row(embd, (size_t)r->id, h), x, d);
     if (m->hp.embd_scale != 1) m->kern->scale(x, m->hp.embd_scale, d);
     if (types->data != NULL) { /* one text: the first type */
-        oa__row_dequant(types->type, table_row(types, 0), h, d);
+        oa__row_dequant(types->type, table_row(types, 0, NULL), h, d);
         m->kern->add(x, h, d);
     }
     if (pos->data != NULL) {
-        oa__row_dequant(pos->type, table_row(pos, r->pos), h, d);
+        oa__row_dequant(pos->type, table_row(pos, r->pos, NULL), h, d);
         m->kern->add(x, h, d);
     }
     if (m->vecs[OA__V_EMBD_NORM] != NULL) oa__norm(m, x, x, &m->vecs[OA__V_EMBD_NORM], d);

@@ -103,8 +103,9 @@ struct oa__layer {
 typedef struct oa__table_rows {
     uint32_t type;
     size_t row_size, n_rows;
-    const uint8_t *data; /* in the file, or made */
-    void *made;          /* when the file's source makes them; may be NULL */
+    const uint8_t *data;      /* in the file, or made */
+    void *made;               /* when the file's source makes them; may be NULL */
+    const oa__weight *packed; /* they are this weight's, and lie nowhere else; may be NULL */
 } oa__table_rows;
 
 struct oa_model {
@@ -131,7 +132,10 @@ struct oa_model {
     const char *type_name; /* commonest weight type */
     char *types_text;      /* all of them, with counts; may be NULL */
     uint64_t n_params, weights_size;
+    uint64_t in_place; /* of them, bytes that are used where the file has them */
     uint64_t reserved; /* bytes of mapped weights charged to mem */
+    uint8_t *arena;    /* all packed weights, one after the other */
+    size_t arena_size, arena_used;
     const oa__gguf_tensor *embd;
     oa__table_rows tables[OA__N_TABLES];
     oa__weight mats[OA__N_MODEL_MATS];

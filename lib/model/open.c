@@ -164,6 +164,7 @@ static int open_model(oa_model **out, const char *path, const oa_model_opts *opt
     OA__TRY_GOTO(set_path(m, path));
     OA__TRY_GOTO(read_header(m, o.flags, false));
     m->fingerprint = oa__gguf_fingerprint(m->gguf);
+    oa__gguf_header_drop(m->gguf);
     if (!(o.flags & OA_MODEL_VOCAB_ONLY)) {
         OA__TRY_GOTO(load_weights(m, &o));
         oa__log_line(&m->log, OA_LOG_INFO, "%s: %s %s, %llu weights, %llu bytes, %u threads, %s",
@@ -241,7 +242,9 @@ int oa_model_estimate_memory(const char *path, const oa_model_opts *opts, uint32
     const uint64_t header_size = m->mem.used;
     e.weights_size = m->weights_size;
     if (m->arch != NULL) {
-        if (o.flags & OA_MODEL_NO_MMAP) e.weights_size += oa__gguf_file_size(m->gguf);
+        if (o.flags & OA_MODEL_NO_MMAP) {
+            e.weights_size += oa__gguf_file_size(m->gguf) - m->in_place;
+        }
         const uint64_t n = n_ctx > 0 ? n_ctx : m->hp.n_ctx_train;
         e.cache_size = times((n + OA__KV_PAGE - 1) / OA__KV_PAGE, oa__model_page_size(m, kv_type));
         e.work_size = oa__work_size(m, m->arch->encoder ? n : OA__MODEL_BATCH, 1);

@@ -10,17 +10,17 @@
 typedef struct plan {
     bool *used;             /* by the file's order */
     uint64_t n_by_type[32]; /* elements */
-    uint64_t in_place;      /* bytes of the map that stay in use */
 } plan;
 
 /* Bytes that a matrix takes: a layout of its own, or the file's rows. */
-static int plan_matrix(oa_model *m, plan *p, const oa__gguf_tensor *t, size_t n_rows)
+static int plan_matrix(oa_model *m, const oa__gguf_tensor *t, size_t n_rows)
 {
     size_t size, row_size;
     OA__TRY(oa__weight_size(t->type, n_rows, (size_t)t->dims[0], &size));
     OA__TRY(oa__type_row_size(t->type, t->dims[0], &row_size));
     m->weights_size += size > 0 ? size : n_rows * row_size;
-    if (size == 0 && t->data != NULL) p->in_place += n_rows * row_size;
+    m->arena_size += oa__arena_room(size);
+    if (size == 0 && t->data != NULL) m->in_place += n_rows * row_size;
     return OA_OK;
 }
 
@@ -40,7 +40,7 @@ static int plan_tensor(oa_model *m, const oa__found *f, void *arg)
     if (t == NULL) {
         if (oa__spec_is_output(f->specs) && !m->no_output) {
             m->tied = true;
-            OA__TRY(plan_matrix(m, p, m->embd, (size_t)m->embd->dims[1]));
+            OA__TRY(plan_matrix(m, m->embd, (size_t)m->embd->dims[1]));
         }
         return OA_OK;
     }
@@ -54,14 +54,13 @@ static int plan_tensor(oa_model *m, const oa__found *f, void *arg)
     if (t->type < OA__ARRAY_LEN(p->n_by_type)) p->n_by_type[t->type] += n;
     if (f->specs->flags & OA__T_ROWS) {
         OA__TRY(plan_rows(m, f->specs, t));
-        /* When tied, the rows that are looked up are few; the packed output is what counts. */
-        if (f->specs->slot == OA__R_EMBD) return OA_OK;
+        if (f->specs->slot == OA__R_EMBD) return OA_OK; /* known when the output is */
         m->weights_size += t->size;
-        if (t->data != NULL) p->in_place += t->size;
+        if (t->data != NULL) m->in_place += t->size;
         return OA_OK;
     }
     for (size_t i = 0; i < oa__found_parts(f); i++)
-        OA__TRY(plan_matrix(m, p, t, oa__spec_rows(m, oa__found_spec(f, i))));
+        OA__TRY(plan_matrix(m, t, oa__spec_rows(m, oa__found_spec(f, i))));
     return OA_OK;
 }
 
@@ -98,7 +97,8 @@ static int refuse_strangers(const oa_model *m, const bool *used)
 int oa__weights_plan(oa_model *m)
 {
     plan p = {0};
-    m->weights_size = m->n_params = 0;
+    m->weights_size = m->in_place = m->n_params = 0;
+    m->arena_size = 0;
     /* Whoever leaves the output out means the embedding, or that there is no next token. */
     m->no_output =
         m->arch->encoder || (oa__gguf_tensor_find(m->gguf, "cls.output.weight") != NULL &&
@@ -113,10 +113,12 @@ int oa__weights_plan(oa_model *m)
     for (uint32_t i = 0; i < m->hp.n_layers; i++) {
         if (m->hp.layers[i] & OA__L_EXPERTS) m->weights_size += oa__experts_size(&m->hp);
     }
-    const bool made = m->embd->data == NULL && m->embd->there;
-    if (!m->tied || made) m->weights_size += m->embd->size;
-    if (!m->tied && m->embd->data != NULL) p.in_place += m->embd->size;
-    m->reserved = oa__gguf_is_mapped(m->gguf) ? p.in_place : 0;
+    /* When tied, the output matrix has its rows. */
+    if (!m->tied) {
+        m->weights_size += m->embd->size;
+        if (m->embd->data != NULL) m->in_place += m->embd->size;
+    }
+    m->reserved = oa__gguf_is_mapped(m->gguf) ? m->in_place : 0;
     uint32_t most = 0;
     for (uint32_t i = 1; i < OA__ARRAY_LEN(p.n_by_type); i++) {
         if (p.n_by_type[i] > p.n_by_type[most]) most = i;

@@ -20,6 +20,12 @@ typedef int (*oa__visit_fn)(oa_model *m, const oa__found *f, void *arg);
  * shape. */
 int oa__weights_walk(oa_model *m, oa__visit_fn fn, void *arg);
 
+/* What a packed weight takes in the arena. */
+static inline size_t oa__arena_room(size_t size)
+{
+    return (size + 63) / 64 * 64;
+}
+
 /* The matrices that lie in a tensor one after the other, and the rows of one. */
 size_t oa__found_parts(const oa__found *f);
 const oa__tensor_spec *oa__found_spec(const oa__found *f, size_t part);

@@ -11,7 +11,7 @@ typedef struct loading {
 static int get_bytes(oa_model *m, const oa__gguf_tensor *t, const void **data, void **made)
 {
     *made = NULL;
-    *data = t == m->embd && m->tables[OA__R_EMBD].made ? m->tables[OA__R_EMBD].made : t->data;
+    *data = t->data;
     if (*data != NULL) return OA_OK;
     *made = oa__alloc(&m->mem, t->size);
     if (*made == NULL) return OA_ENOMEM;
@@ -48,6 +48,7 @@ static int load_vectors(oa_model *m, const oa__found *f)
         OA__TRY_GOTO(load_vector(m, &vecs[f->specs[i].slot], f->t, data, first, n));
         first += n;
     }
+    oa__gguf_tensor_drop(m->gguf, f->t);
 fail:
     oa__free(&m->mem, made);
     return rc;
@@ -62,32 +63,51 @@ static oa__weight *part_weight(oa_model *m, const oa__found *f, size_t i)
     return &layer->experts[slot * m->hp.experts.n + f->expert + i];
 }
 
+/* Rows of a tensor in place, from `first` on, that become a weight. */
+typedef struct part {
+    oa_model *m;
+    const oa__gguf_tensor *t;
+    size_t first;
+} part;
+
+static void part_used(void *arg, size_t at, size_t size)
+{
+    const part *p = arg;
+    oa__gguf_tensor_drop_part(p->m->gguf, p->t, p->first + at, size);
+}
+
 /* The rows of one or several matrices that lie in one tensor. Bytes that were made are kept by the
- * first matrix that has no layout of its own: it is those bytes. All parts are of one type, so
- * either all have one or none. */
+ * first matrix when the type has no layout of its own: it is those bytes. */
 static int load_matrices(oa_model *m, const oa__found *f, loading *l)
 {
     const oa__gguf_tensor *t = f->t;
+    const bool packed = oa__kern_shape(t->type)->packed;
     const void *data;
     void *made;
     int rc;
-    size_t row_size, first = 0;
-    oa__weight *keeper = NULL;
+    size_t row_size, size;
+    part p = {.m = m, .t = t};
     OA__TRY_GOTO(get_bytes(m, t, &data, &made));
     OA__TRY_GOTO(oa__type_row_size(t->type, t->dims[0], &row_size));
     for (size_t i = 0; i < oa__found_parts(f); i++) {
-        oa__weight *w = part_weight(m, f, i);
         const size_t n_rows = oa__spec_rows(m, oa__found_spec(f, i));
-        OA__TRY_GOTO(oa__weight_load(w, &m->mem, m->pool, t->type, n_rows, (size_t)t->dims[0],
-                                     (const uint8_t *)data + first * row_size, l->progress,
-                                     l->done + (uint64_t)first * row_size));
-        first += n_rows;
-        if (w->owned == NULL) keeper = keeper != NULL ? keeper : w;
+        const oa__weight_from from = {.rows = (const uint8_t *)data + p.first,
+                                      .room = packed ? m->arena + m->arena_used : NULL,
+                                      .progress = l->progress,
+                                      .done = l->done + p.first,
+                                      .used = made == NULL ? part_used : NULL,
+                                      .arg = &p};
+        OA__TRY_GOTO(oa__weight_size(t->type, n_rows, (size_t)t->dims[0], &size));
+        OA__TRY_GOTO(oa__weight_load(part_weight(m, f, i), &m->mem, m->pool, t->type, n_rows,
+                                     (size_t)t->dims[0], &from));
+        m->arena_used += oa__arena_room(size);
+        oa__assert(m->arena_used <= m->arena_size);
+        p.first += n_rows * row_size;
     }
     l->done += t->size;
-    if (keeper == NULL || made != NULL) oa__gguf_tensor_drop(m->gguf, t);
-    if (keeper != NULL) {
-        keeper->owned = made;
+    if (made != NULL) oa__gguf_tensor_drop(m->gguf, t);
+    if (!packed) {
+        part_weight(m, f, 0)->owned = made;
         return OA_OK;
     }
 fail:
@@ -95,11 +115,25 @@ fail:
     return rc;
 }
 
+/* The embedding's matrix serves as output: looked up are the rows of that one copy. */
+static int load_tied(oa_model *m, const oa__found *output, loading *l)
+{
+    oa__table_rows *r = &m->tables[OA__R_EMBD];
+    oa__weight *w = &m->mats[OA__M_OUT];
+    oa__found f = *output;
+    f.t = m->embd;
+    OA__TRY(load_matrices(m, &f, l));
+    r->data = w->data;
+    if (oa__kern_shape(w->type)->packed) r->packed = w;
+    return OA_OK;
+}
+
 /* Rows that are looked up one by one. */
 static int load_rows(oa_model *m, const oa__found *f)
 {
     oa__table_rows *r = &m->tables[f->specs->slot];
     const void *data;
+    if (f->t == m->embd && m->tied) return OA_OK;
     const int rc = get_bytes(m, f->t, &data, &r->made);
     r->data = data;
     return rc;
@@ -110,10 +144,8 @@ static int load_tensor(oa_model *m, const oa__found *f, void *arg)
     loading *l = arg;
     OA__TRY(oa__progress_poll(l->progress, l->done));
     if (f->t == NULL) {
-        if (!oa__spec_is_output(f->specs) || m->no_output) return OA_OK;
-        oa__found tied = *f;
-        tied.t = m->embd;
-        return load_matrices(m, &tied, l);
+        const bool tied = oa__spec_is_output(f->specs) && !m->no_output;
+        return tied ? load_tied(m, f, l) : OA_OK;
     }
     if (f->specs->flags & OA__T_ROWS) return load_rows(m, f);
     if (f->specs->flags & OA__T_VECTOR) {
@@ -137,6 +169,9 @@ int oa__weights_load(oa_model *m, oa__progress *progress)
     m->reserved = 0;
     OA__TRY(oa__mem_reserve(&m->mem, reserved));
     m->reserved = reserved;
+    m->arena = oa__alloc(&m->mem, m->arena_size);
+    if (m->arena == NULL) return OA_ENOMEM;
+    oa__mem_huge(m->arena, m->arena_size);
 
     loading l = {.progress = progress};
     progress->what = "load";
@@ -167,6 +202,7 @@ void oa__weights_unload(oa_model *m)
         oa__free(&m->mem, m->vecs[k]);
     for (size_t k = 0; k < OA__N_TABLES; k++)
         oa__free(&m->mem, m->tables[k].made);
+    oa__free(&m->mem, m->arena);
     oa__rope_free(m);
     oa__mem_release(&m->mem, m->reserved);
 }

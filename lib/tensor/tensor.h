@@ -46,14 +46,27 @@ typedef struct oa__weight {
     void *owned;      /* to be freed, or NULL */
 } oa__weight;
 
-/* Bytes that oa__weight_load() will allocate. */
+/* Bytes of the packed layout; 0 = the type has none. */
 int oa__weight_size(uint32_t type, size_t n_rows, size_t n_cols, size_t *size);
-/* Lay out src (row-major, as in the file; it must outlive the weight when the type has no packed
- * layout). Threaded. progress (may be NULL) hears of `done` and the bytes of src that are laid out,
- * and may end the work. OA_ENOMEM, OA_EUNSUPPORTED, OA_ECANCELLED. w must be zeroed; unload works
+
+/* What a weight is made of. */
+typedef struct oa__weight_from {
+    const void *rows; /* row-major, as in the file; must outlive a weight without a packed layout */
+    void *room; /* oa__weight_size() bytes that outlive the weight; NULL = it allocates them */
+    oa__progress *progress; /* hears of `done` and the bytes of rows that are laid out, and may end
+                               the work; may be NULL */
+    uint64_t done;
+    /* These bytes of rows were used for the last time; may be NULL. */
+    void (*used)(void *arg, size_t at, size_t size);
+    void *arg;
+} oa__weight_from;
+
+/* Lay out rows. Threaded. OA_ENOMEM, OA_EUNSUPPORTED, OA_ECANCELLED. w must be zeroed; unload works
  * half-built. */
 int oa__weight_load(oa__weight *w, oa__mem *mem, oa__pool *pool, uint32_t type, size_t n_rows,
-                    size_t n_cols, const void *src, oa__progress *progress, uint64_t done);
+                    size_t n_cols, const oa__weight_from *from);
+/* One row of a packed weight, as the file had it. */
+void oa__weight_row(const oa__weight *w, size_t row, void *dst);
 void oa__weight_unload(oa__weight *w, oa__mem *mem);
 
 /* One product of a group that shares its input: y (+)= w x, for all tokens of the input or for

@@ -27,6 +27,7 @@ int oa__weight_size(uint32_t type, size_t n_rows, size_t n_cols, size_t *size)
 typedef struct pack_job {
     const oa__weight *w;
     const void *src;
+    uint8_t *dst;
     size_t row_size;
     size_t n_groups, per_task;
     size_t first; /* group of task 0 */
@@ -40,36 +41,46 @@ static void pack_task(void *arg, size_t task, uint32_t worker)
     const size_t end = begin + j->per_task < j->n_groups ? begin + j->per_task : j->n_groups;
     (void)worker;
     for (size_t g = begin; g < end; g++)
-        oa__kern_pack(w->type, (uint8_t *)w->owned + g * oa__kern_group_size(w->type, w->n_cols),
-                      j->src, j->row_size, w->n_rows, w->n_cols, g);
+        oa__kern_pack(w->type, j->dst + g * oa__kern_group_size(w->type, w->n_cols), j->src,
+                      j->row_size, w->n_rows, w->n_cols, g);
 }
 
 int oa__weight_load(oa__weight *w, oa__mem *mem, oa__pool *pool, uint32_t type, size_t n_rows,
-                    size_t n_cols, const void *src, oa__progress *progress, uint64_t done)
+                    size_t n_cols, const oa__weight_from *from)
 {
     size_t size;
-    pack_job j = {.w = w, .src = src, .n_groups = n_groups(n_rows), .per_task = 8};
+    pack_job j = {.w = w, .src = from->rows, .n_groups = n_groups(n_rows), .per_task = 8};
 
     OA__TRY(oa__type_row_size(type, n_cols, &j.row_size));
     OA__TRY(oa__weight_size(type, n_rows, n_cols, &size));
     w->type = type;
     w->n_rows = n_rows;
     w->n_cols = n_cols;
-    w->data = src;
+    w->data = from->rows;
     if (!oa__kern_shape(type)->packed) return OA_OK;
-    w->owned = oa__alloc(mem, size);
-    if (!w->owned) return OA_ENOMEM;
-    w->data = w->owned;
+    j.dst = from->room;
+    if (!j.dst) j.dst = w->owned = oa__alloc(mem, size);
+    if (!j.dst) return OA_ENOMEM;
+    w->data = j.dst;
     const size_t group_size = j.row_size * OA__KERN_ROWS; /* in the file */
     const size_t n_tasks = SLICE_SIZE / (group_size + 1) / j.per_task + 1;
     while (j.first < j.n_groups) {
         const size_t left = (j.n_groups - j.first + j.per_task - 1) / j.per_task;
-        const size_t n = left < n_tasks ? left : n_tasks;
-        OA__TRY(oa__progress_poll(progress, done + (uint64_t)j.first * group_size));
+        const size_t n = left < n_tasks ? left : n_tasks, begin = j.first * group_size;
+        OA__TRY(oa__progress_poll(from->progress, from->done + begin));
         oa__pool_run(pool, pack_task, &j, n);
         j.first += n * j.per_task;
+        const size_t end = j.first < j.n_groups ? j.first * group_size : n_rows * j.row_size;
+        if (from->used) from->used(from->arg, begin, end - begin);
     }
     return OA_OK;
+}
+
+void oa__weight_row(const oa__weight *w, size_t row, void *dst)
+{
+    const size_t group_size = oa__kern_group_size(w->type, w->n_cols);
+    const uint8_t *group = (const uint8_t *)w->data + row / OA__KERN_ROWS * group_size;
+    oa__kern_unpack_row(w->type, dst, group, w->n_cols, row % OA__KERN_ROWS);
 }
 
 void oa__weight_unload(oa__weight *w, oa__mem *mem)

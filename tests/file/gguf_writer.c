@@ -33,7 +33,7 @@ static int source_load(void *arg, size_t tensor, void *dst)
     return OA_OK;
 }
 
-static void source_drop(void *arg, size_t tensor)
+static void source_drop(void *arg, size_t tensor, size_t at, size_t size)
 {
     ((test_source *)arg)->n_dropped++;
 }

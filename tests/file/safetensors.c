@@ -74,7 +74,7 @@ static void test_file_safetensors__right(void **state)
         check_right(st);
         assert_int_equal(oa__safetensors_is_mapped(st), !no_mmap);
         assert_int_equal(oa__safetensors_hash(st, 1), hash);
-        oa__safetensors_drop(st, oa__safetensors_at(st, 0));
+        oa__safetensors_drop(st, oa__safetensors_at(st, 0), 0, SIZE_MAX);
         oa__safetensors_free(st);
     }
     assert_ok(oa__safetensors_open_folder(&st, &mem, f.path, "model", false));

@@ -23,6 +23,13 @@ typedef struct problem {
     oa__weight w;
 } problem;
 
+static int load(oa__weight *w, oa__mem *mem, uint32_t type, size_t n_rows, size_t n_cols,
+                const void *rows)
+{
+    const oa__weight_from from = {.rows = rows};
+    return oa__weight_load(w, mem, NULL, type, n_rows, n_cols, &from);
+}
+
 static void problem_new(problem *p, uint32_t type, size_t n_rows, size_t n_cols, size_t n_tokens,
                         uint64_t seed)
 {
@@ -39,8 +46,7 @@ static void problem_new(problem *p, uint32_t type, size_t n_rows, size_t n_cols,
         test_fill_row(type, p->src + i * p->row_size, n_cols, &r);
     for (size_t i = 0; i < n_tokens * n_cols; i++)
         p->x[i] = test_float(&r);
-    assert_int_equal(oa__weight_load(&p->w, NULL, NULL, type, n_rows, n_cols, p->src, NULL, 0),
-                     OA_OK);
+    assert_int_equal(load(&p->w, NULL, type, n_rows, n_cols, p->src), OA_OK);
 }
 
 static void problem_free(problem *p)
@@ -285,11 +291,11 @@ static void test_tensor_weight__errors(void **state)
     size_t size;
     const uint8_t src[4 * 18] = {0};
     assert_int_equal(oa__mem_init(&mem, NULL, 64), OA_OK);
-    assert_int_equal(oa__weight_load(&w, &mem, NULL, OA__Q4_0, 4, 32, src, NULL, 0), OA_ENOMEM);
+    assert_int_equal(load(&w, &mem, OA__Q4_0, 4, 32, src), OA_ENOMEM);
     oa__weight_unload(&w, &mem);
-    assert_int_equal(oa__weight_load(&w, &mem, NULL, 5, 4, 32, src, NULL, 0), OA_EUNSUPPORTED);
+    assert_int_equal(load(&w, &mem, 5, 4, 32, src), OA_EUNSUPPORTED);
     oa__weight_unload(&w, &mem);
-    assert_int_equal(oa__weight_load(&w, &mem, NULL, OA__Q4_0, 4, 33, src, NULL, 0), OA_EFORMAT);
+    assert_int_equal(load(&w, &mem, OA__Q4_0, 4, 33, src), OA_EFORMAT);
     oa__weight_unload(&w, &mem);
     assert_int_equal(oa__weight_size(OA__F32, SIZE_MAX, 1u << 20, &size), OA_EFORMAT);
     assert_int_equal(oa__weight_size(OA__Q4_1, 17, 64, &size), OA_OK);
@@ -299,11 +305,38 @@ static void test_tensor_weight__errors(void **state)
     oa__weight_unload(NULL, &mem);
 }
 
+/* Packing loses nothing: every row comes back as it was. */
+static void test_tensor_weight__rows_come_back(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TEST_N_TYPES; i++) {
+        problem p;
+        problem_new(&p, test_types[i], 37, 512, 1, i);
+        uint8_t *row = oa__alloc(NULL, p.row_size);
+        for (size_t r = 0; r < 37 && oa__kern_shape(p.type)->packed; r++) {
+            memset(row, 0xa5, p.row_size);
+            oa__weight_row(&p.w, r, row);
+            assert_memory_equal(row, p.src + r * p.row_size, p.row_size);
+        }
+        oa__free(NULL, row);
+        problem_free(&p);
+    }
+}
+
 typedef struct looks {
     oa__progress progress;
     unsigned n, most;
     uint64_t last;
+    size_t used;
 } looks;
+
+/* Every byte is used up once, in order. */
+static void use_up(void *arg, size_t at, size_t size)
+{
+    looks *l = arg;
+    assert_true(at == l->used && size > 0);
+    l->used += size;
+}
 
 static int look(const char *what, uint64_t done, uint64_t total, void *user)
 {
@@ -327,9 +360,12 @@ static void test_tensor_weight__load_is_looked_at(void **state)
         assert_int_equal(oa__mem_init(&mem, NULL, 0), OA_OK);
         l.progress = (oa__progress){
             .fn = look, .user = &l, .what = "load", .total = 100 + (uint64_t)ROWS * COLS * 4};
-        const int rc = oa__weight_load(&w, &mem, NULL, OA__F32, ROWS, COLS, src, &l.progress, 100);
+        const oa__weight_from from = {
+            .rows = src, .progress = &l.progress, .done = 100, .used = use_up, .arg = &l};
+        const int rc = oa__weight_load(&w, &mem, NULL, OA__F32, ROWS, COLS, &from);
         assert_int_equal(rc, most <= 4 ? OA_ECANCELLED : OA_OK);
         assert_int_equal(l.n, most <= 4 ? most : 4);
+        if (rc == OA_OK) assert_int_equal(l.used, (size_t)ROWS * COLS * sizeof *src);
         oa__weight_unload(&w, &mem);
         assert_int_equal(mem.used, 0);
     }
@@ -340,6 +376,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tensor_weight__load_is_looked_at),
+        cmocka_unit_test(test_tensor_weight__rows_come_back),
         cmocka_unit_test(test_tensor_mm__every_type),
         cmocka_unit_test(test_tensor_mm__alone_batched_threaded),
         cmocka_unit_test(test_tensor_mm__many_jobs),
