@@ -53,8 +53,9 @@ def convert(
 
     ``type`` "" keeps every tensor as it is; else it is one of ``convert_types()``. ``pure`` gives
     it to every matrix, also where its recipe says a larger one. ``log`` receives (level, line) for
-    each kind of tensors that fell back to another type. ``adapters`` lists paths of adapters, or pairs of
-    one and a scale, that become part of the matrices. The file takes its name when it is complete.
+    each kind of tensors that fell back to another type. ``adapters`` lists paths of adapters, or
+    pairs of one and a scale, that become part of the matrices. The file takes its name when it is
+    complete.
     """
     opts, result = init(_abi.oa_convert_opts), init(_abi.oa_convert_result)
     opts.flags = (_FLAGS["OA_CONVERT_PURE"] if pure else 0) | (
