@@ -432,6 +432,7 @@ int oa__fetch_file(oa__net *net, oa__mem *mem, oa__fetch *f, const oa__patience 
         return rc;
     }
     rc = oa__file_part_commit(w.part);
-    remove_note(&w);
+    /* The lock went with it: what is beside the file may be another's by now. */
+    oa__fetch_tidy(mem, f->path);
     return rc;
 }
