@@ -121,7 +121,8 @@ static int begin(chat_state *s)
         return CLI_FAILED;
     s->model = load_model(args, args->model, 0, &code);
     if (!s->model) return code;
-    code = adapters_open(&s->adapters, args, s->model);
+    code = load_draft(args, &s->session_opts, &s->draft);
+    if (code == CLI_OK) code = adapters_open(&s->adapters, args, s->model);
     if (code != CLI_OK) return code;
     adapters_use(&s->adapters, &s->session_opts);
     s->opts = (oa_chat_opts)OA_CHAT_OPTS_INIT;
@@ -158,6 +159,7 @@ int verb_chat(cli_args *args)
     line_free(s.reader);
     oa_chat_free(s.chat);
     adapters_close(&s.adapters);
+    oa_model_free(s.draft);
     oa_model_free(s.model);
     free(s.template_text);
     free(s.preset);

@@ -302,6 +302,9 @@ static void do_stats(chat_state *s, char *rest)
            prompt_s > 0 ? (double)n_read / prompt_s : 0.0);
     printf("answer   %u tokens, %.2f s, %.1f tokens/s, ended by %s\n", (unsigned)r.n_tokens,
            generate_s, load_token_rate(r.n_tokens, generate_s), load_finish_text(r.finish));
+    if (r.n_drafted > 0)
+        printf("ahead    %llu tokens guessed, %llu of them were right\n",
+               (unsigned long long)r.n_drafted, (unsigned long long)r.n_accepted);
     printf("chat     %zu messages on this branch, %llu left out\n", n,
            (unsigned long long)r.n_dropped);
 }

@@ -8,7 +8,7 @@
 
 typedef struct chat_state {
     const cli_args *args;
-    oa_model *model;
+    oa_model *model, *draft;
     oa_chat *chat;
     line_reader *reader;
     cli_adapters adapters;

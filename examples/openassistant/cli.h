@@ -57,12 +57,13 @@ typedef struct cli_texts {
 /* Everything that options can say; zero is "not given". Texts point into argv. */
 typedef struct cli_args {
     const char *model, *tokenizer, *file, *system, *template_name, *template_file, *cpu, *kv_type,
-        *load, *type, *revision, *pooling, *head, *function;
+        *load, *type, *revision, *pooling, *head, *function, *draft;
     cli_texts stops, adapters;
-    uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs, stride, n_windows;
+    uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs, stride, n_windows,
+        n_draft;
     uint64_t memory_limit;
     bool json, jsonl, raw, cut, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
-        metadata, pure, steps, dataset, no_normalize, classify, help;
+        metadata, pure, steps, dataset, no_normalize, classify, no_draft, help;
     const char **words; /* arguments that are no options */
     size_t n_words;
     cli_param *params;
@@ -141,6 +142,8 @@ int load_model_fail(int code, const char *name);
 /* Give a sampler the values that the model's metadata names; those that it can't take are noted. */
 int load_sampling(const oa_model *model, oa_sampler *sampler);
 int load_kv_type(const cli_args *args, uint32_t *kv_type);
+/* What the options say of guessing ahead; the draft model, to be freed, belongs to the caller. */
+int load_draft(const cli_args *args, oa_session_opts *opts, oa_model **draft);
 /* Read a whole file, "-" is standard input; NUL added; NULL when it said why not. */
 char *load_file(const char *path, size_t *len);
 /* The prompt or text that words, -f and standard input make up together; free it. */

@@ -105,6 +105,18 @@ oa_model *load_model(const cli_args *args, const char *name, uint32_t flags, int
     return NULL;
 }
 
+int load_draft(const cli_args *args, oa_session_opts *opts, oa_model **draft)
+{
+    int code = CLI_OK;
+    *draft = NULL;
+    if (args->no_draft && args->draft)
+        return ui_usage(NULL, "--draft and --no-draft exclude each other");
+    if (args->no_draft) opts->flags |= OA_SESSION_NO_DRAFT;
+    opts->n_draft = args->n_draft;
+    if (args->draft) opts->draft = *draft = load_model(args, args->draft, 0, &code);
+    return code;
+}
+
 char *load_file(const char *path, size_t *len)
 {
     bool is_stdin = strcmp(path, "-") == 0;

@@ -12,7 +12,7 @@ _openassistant()
     done
     COMPREPLY=()
     case $prev in
-        -m | --model)
+        -m | --model | --draft)
             words=$("$cmd" models 2>/dev/null | awk '{print $1}')
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")
             return

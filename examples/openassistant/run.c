@@ -8,7 +8,7 @@
 /* One run: everything that has to be given back. */
 typedef struct run_state {
     const cli_args *args;
-    oa_model *model;
+    oa_model *model, *draft;
     cli_adapters adapters;
     oa_session *session;
     oa_sampler *sampler;
@@ -101,6 +101,8 @@ static int print_result(run_state *r)
     json_object_set_new(all, "tokens", tokens);
     json_object_set_new(all, "n_tokens", json_integer((json_int_t)r->result.n_tokens));
     json_object_set_new(all, "n_prompt", json_integer((json_int_t)r->n_ids));
+    json_object_set_new(all, "n_drafted", json_integer((json_int_t)r->result.n_drafted));
+    json_object_set_new(all, "n_accepted", json_integer((json_int_t)r->result.n_accepted));
     json_object_set_new(all, "timings", timings);
     json_object_set_new(all, "finish_reason", json_string(load_finish_text(r->result.finish)));
     json_object_set_new(all, "model", load_json_text(info.path, strlen(info.path)));
@@ -114,6 +116,7 @@ static int answer(run_state *r)
     opts.n_ctx = args->n_ctx;
     opts.progress_fn = ui_progress;
     int code = load_kv_type(args, &opts.kv_type);
+    if (code == CLI_OK) code = load_draft(args, &opts, &r->draft);
     if (code == CLI_OK) code = adapters_open(&r->adapters, args, r->model);
     if (code != CLI_OK) return code;
     adapters_use(&r->adapters, &opts);
@@ -176,6 +179,7 @@ end:
     oa_sampler_free(r.sampler);
     oa_session_free(r.session);
     adapters_close(&r.adapters);
+    oa_model_free(r.draft);
     oa_model_free(r.model);
     free(r.ids);
     free(r.text);

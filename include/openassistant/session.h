@@ -42,18 +42,24 @@ typedef struct oa_session_opts {
                                       becomes one more owner of each; default NULL */
     const float *adapter_scales; /**< (n_adapters) finite, 1 = as trained; NULL = all 1 (default) */
     size_t n_adapters;           /**< how many, at most 16; default 0 */
+    oa_model *draft;  /**< a smaller model of the same vocabulary that guesses tokens; the session
+                           becomes one more owner of it; NULL = none (default) */
+    uint32_t n_draft; /**< most tokens guessed ahead and checked in one pass; 0 = what pays, at most
+                           15 (default). Results do not depend on it: see oa_session_step() */
+    uint32_t reserved; /**< 0 */
 } oa_session_opts;
 
 /** Switches of oa_session_opts::flags. */
 enum oa_session_flags {
-    OA_SESSION_NO_SHARING = 1 << 0 /**< neither look for nor leave pages that other sessions of
+    OA_SESSION_NO_SHARING = 1 << 0, /**< neither look for nor leave pages that other sessions of
                                         the model could share */
+    OA_SESSION_NO_DRAFT = 1 << 1    /**< guess no tokens ahead, also not from the text itself */
 };
 
 /** Default options. */
 #define OA_SESSION_OPTS_INIT                                                                       \
     {                                                                                              \
-        sizeof(oa_session_opts), 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0                             \
+        sizeof(oa_session_opts), 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, 0, 0                 \
     }
 
 /**
@@ -63,8 +69,9 @@ enum oa_session_flags {
  *               failure
  * @param model  an open model; the session becomes one more owner of it
  * @param opts   NULL for defaults; not kept after return
- * @return OA_OK; OA_EINVAL also for a model opened with OA_MODEL_VOCAB_ONLY, and for a context of
- *         more tokens than a model with learned positions has; OA_ENOMEM
+ * @return OA_OK; OA_EINVAL also for a model opened with OA_MODEL_VOCAB_ONLY, for a context of
+ *         more tokens than a model with learned positions has, and for a draft model of another
+ *         vocabulary; OA_ENOMEM
  *
  * Thread safety: any thread; the session then belongs to one thread at a time.
  * @since 0.1
@@ -132,7 +139,10 @@ OA_API int oa_session_set_ids(oa_session *session, const int32_t *ids, size_t n_
  * Pick the next token from the logits after the last one and add it to the sequence.
  *
  * The token is computed when the next call needs its logits, so the last token of a generation
- * costs nothing.
+ * costs nothing. When the text repeats itself, or with oa_session_opts::draft, tokens that are
+ * likely to follow are computed in the same pass, and picked without another one if they do
+ * (speculative decoding). What is picked, and every logit, has the same bits with and without it;
+ * it is done only while it makes things faster.
  *
  * @param session  a session that holds at least one token
  * @param sampler  how to pick; NULL picks the most likely token. It is told of the token
@@ -215,12 +225,14 @@ typedef struct oa_generate_result {
     uint64_t prompt_ns;   /**< nanoseconds spent on the prompt */
     uint64_t generate_ns; /**< nanoseconds spent on generating */
     uint64_t n_cut;       /**< tokens that oa_chat cut off with #OA_CHAT_CUT_OLDEST */
+    uint64_t n_drafted;   /**< tokens that were guessed ahead and computed */
+    uint64_t n_accepted;  /**< those of them that were then picked */
 } oa_generate_result;
 
 /** A result to be filled. */
 #define OA_GENERATE_RESULT_INIT                                                                    \
     {                                                                                              \
-        sizeof(oa_generate_result), 0, 0, 0, 0, 0, 0, 0, 0                                         \
+        sizeof(oa_generate_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                   \
     }
 
 /**

@@ -135,10 +135,9 @@ void oa__products(oa__work *w, const oa__product *jobs, size_t n_jobs, const flo
 
 int oa__work_poll(oa__work *w)
 {
-    if (w->check != NULL && w->check(w->check_arg) != 0) {
-        return oa__err(OA_ECANCELLED, "cancelled by a callback");
-    }
-    return OA_OK;
+    const int rc = w->check != NULL ? w->check(w->check_arg) : OA_OK;
+    if (rc > 0) return oa__err(OA_ECANCELLED, "cancelled by a callback");
+    return rc; /* a code below 0 has its reason already */
 }
 
 static void move_row(float *rows, size_t stride, size_t n, size_t to, size_t from)

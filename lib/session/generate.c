@@ -87,7 +87,8 @@ static int generate(oa_session *s, oa_sampler *sampler, const oa_generate_opts *
         }
         int32_t id;
         int rc = oa__progress_poll(&progress, r->n_tokens);
-        if (rc == OA_OK) rc = oa__session_step(s, sampler, &progress, r->n_tokens, &id);
+        const size_t left = o->max_tokens ? o->max_tokens - r->n_tokens - 1 : SIZE_MAX;
+        if (rc == OA_OK) rc = oa__session_step(s, sampler, left, &progress, r->n_tokens, &id);
         if (rc == OA_EFULL) r->finish = OA_FINISH_FULL;
         if (rc == OA_ECANCELLED) r->finish = OA_FINISH_CANCELLED;
         if (rc < 0) return rc;
@@ -110,7 +111,10 @@ static int prepare_and_generate(oa_session *s, oa_sampler *sampler, const oa_gen
     writer w = {.fn = text_fn, .user = user, .bytes = {.mem = s->mem}, .text = {.mem = s->mem}};
     OA__TRY(oa__stops_init(&w.stops, s->mem, o.stops, o.n_stops));
     const uint64_t start = oa__clock_ns();
+    const uint64_t n_drafted = s->n_drafted, n_accepted = s->n_accepted;
     int rc = generate(s, sampler, &o, &w, r);
+    r->n_drafted = s->n_drafted - n_drafted;
+    r->n_accepted = s->n_accepted - n_accepted;
     if (rc < 0) {
         /* What was generated belongs to the caller; its callback must not change the reason. */
         char reason[256];
@@ -133,7 +137,7 @@ int oa_session_generate(oa_session *session, oa_sampler *sampler, const oa_gener
 {
     oa_generate_result r = OA_GENERATE_RESULT_INIT;
     if (result) OA__TRY(oa__opts_write(result, &r, sizeof r, sizeof r));
-    OA__TRY(oa__session_enter(session));
+    OA__TRY(oa__session_enter_ahead(session));
     const int rc = prepare_and_generate(session, sampler, opts, text_fn, user, &r);
     oa__session_leave(session);
     if (result) OA__TRY(oa__opts_write(result, &r, sizeof r, sizeof r));

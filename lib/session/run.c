@@ -15,6 +15,8 @@
  */
 #include "session/session_priv.h"
 
+#include <string.h>
+
 static bool shares(const oa_session *s)
 {
     return !(s->flags & OA_SESSION_NO_SHARING) && !s->untrusted;
@@ -89,6 +91,7 @@ int oa__job_begin(oa__job *job)
         return oa__err(OA_EUNSUPPORTED, "the model is %s: it has embeddings, and no next token",
                        oa__model_is_encoder(s->model) ? "an encoder" : "a classifier");
     }
+    oa__assert(s->n_ahead == 0);
     job->logits_cut = false;
     job->first = job->next = s->n_done;
     if (s->n_done == total && s->logits_at == total && !job->hidden) return OA_OK;
@@ -135,8 +138,11 @@ void oa__job_abandon(oa__job *job)
 void oa__job_commit(oa__job *job)
 {
     oa_session *s = job->s;
-    s->n = s->n_done = job->total;
-    s->logits_at = job->hidden ? 0 : job->total;
+    s->n = s->n_done = job->total - job->n_ahead;
+    s->logits_at = job->hidden ? 0 : s->n;
+    s->n_ahead = job->n_ahead;
+    s->ahead_at = 0;
+    s->n_drafted += job->n_ahead;
 }
 
 /* --- passes ----------------------------------------------------------------------------------- */
@@ -221,7 +227,7 @@ static size_t gather(oa__job *jobs, size_t n_jobs, oa__row *rows, size_t n_max, 
             if (job->hidden) {
                 if (pos >= job->hidden_from && pos < job->hidden_end)
                     row->hidden = job->hidden + (pos - job->hidden_from) * d_model;
-            } else if (pos + 1 == job->total) {
+            } else if (pos + 1 == job->total && job->n_ahead == 0) {
                 row->logits = s->logits;
                 job->logits_cut = true;
             } else if (job->logits && pos >= job->logits_from) {
@@ -240,9 +246,10 @@ static void advance(oa__job *jobs, size_t n_jobs, size_t n_rows, uint32_t kv_typ
         if (!is_open(job) || job->s->kv_type != kv_type) continue;
         size_t take = job->total - job->next;
         if (take > n_rows) take = n_rows;
+        const size_t real = job->total - job->n_ahead;
         job->next += take;
         n_rows -= take;
-        if (shares(job->s)) leave(job->s, job->next);
+        if (shares(job->s)) leave(job->s, job->next < real ? job->next : real);
     }
 }
 
@@ -315,8 +322,11 @@ int oa__jobs_run(oa__job *jobs, size_t n_jobs)
         if (job->status != OA_OK || !job->logits) continue;
         const size_t n_vocab = oa__model_n_vocab(job->s->model);
         float *last = job->logits + (job->total - 1 - job->logits_from) * n_vocab;
-        for (size_t k = 0; k < n_vocab; k++)
-            last[k] = job->s->logits[k];
+        if (job->n_ahead == 0) {
+            memcpy(last, job->s->logits, n_vocab * sizeof *last);
+        } else {
+            memcpy(job->s->logits, job->logits, n_vocab * sizeof *last);
+        }
     }
     return OA_OK;
 }

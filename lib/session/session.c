@@ -6,6 +6,7 @@
  *      pages   [ page 0 | page 1 | ... | page n_pages-1 )           32 positions each
  *      tree    [ page 0 .. page n_nodes-1 )                         shared with other sessions
  *      logits  after the first logits_at tokens                     0 or <= n_done
+ *      ahead   ids[n ...], their pages and logits                   guesses, see ahead.c
  *
  *                append, set_ids                     step
  *      EMPTY ───────────────────────> READY ──────────────────> PENDING
@@ -15,7 +16,8 @@
  *
  * Invariants between calls:
  * 1. Positions 0..n_done-1 are in the pages; n_pages * 32 covers them, and holds no page that
- *    lies wholly past n.
+ *    lies wholly past n + n_ahead. n_ahead > 0 only while logits_at == n_done == n, and until the
+ *    next call that is neither a step nor a look at the logits.
  * 2. The first n_nodes pages are full, lie wholly below n and are the tree's own; the session is
  *    a user of their nodes.
  * 3. A page with more than one reference is never written.
@@ -29,11 +31,18 @@
 
 #include <string.h>
 
-int oa__session_enter(oa_session *s)
+int oa__session_enter_ahead(oa_session *s)
 {
     if (!s) return oa__err(OA_EINVAL, "session is NULL");
     if (s->busy) return oa__err(OA_EBUSY, "session is inside a call; a callback can't change it");
     s->busy = true;
+    return OA_OK;
+}
+
+int oa__session_enter(oa_session *s)
+{
+    OA__TRY(oa__session_enter_ahead(s));
+    oa__ahead_drop(s);
     return OA_OK;
 }
 
@@ -80,6 +89,8 @@ void oa__session_trim_pages(oa_session *s, size_t n)
 void oa__session_cut(oa_session *s, size_t n_ids)
 {
     if (n_ids >= s->n) return;
+    oa__ahead_drop(s);
+    oa__draft_cut(s->draft, n_ids);
     s->n = n_ids;
     if (s->n_done > n_ids) s->n_done = n_ids;
     if (s->logits_at > n_ids) s->logits_at = 0;
@@ -96,7 +107,7 @@ int oa_session_new(oa_session **out, oa_model *model, const oa_session_opts *opt
     if (!model) return oa__err(OA_EINVAL, "model is NULL");
     oa_session_opts o;
     OA__TRY(oa__opts_read(&o, sizeof o, sizeof o, opts));
-    if (o.flags & ~(uint32_t)OA_SESSION_NO_SHARING) {
+    if (o.flags & ~(uint32_t)(OA_SESSION_NO_SHARING | OA_SESSION_NO_DRAFT) || o.reserved != 0) {
         return oa__err(OA_EINVAL, "session flags 0x%lx: unknown bits", (unsigned long)o.flags);
     }
     if (o.kv_type >= OA__N_KV_TYPES) {
@@ -133,6 +144,12 @@ int oa_session_new(oa_session **out, oa_model *model, const oa_session_opts *opt
     s->n_batch = o.n_batch < OA__N_BATCH_LIMIT ? o.n_batch : OA__N_BATCH_LIMIT;
     s->progress_fn = o.progress_fn;
     s->progress_user = o.progress_user;
+    s->n_draft = o.n_draft;
+    const int rc = oa__ahead_set_model(s, o.draft);
+    if (rc < 0) {
+        oa_session_free(s);
+        return rc;
+    }
     *out = s;
     return OA_OK;
 }
@@ -143,6 +160,7 @@ void oa_session_free(oa_session *session)
     if (!s) return;
     oa__session_cut(s, 0);
     oa__session_trim_pages(s, 0);
+    oa__ahead_free(s);
     oa__adapters_free(s->adapters);
     oa__free(s->mem, s->pages);
     oa__free(s->mem, s->ids);
@@ -170,6 +188,10 @@ int oa_session_fork(oa_session **out, const oa_session *session)
     s->pages = NULL;
     s->logits = NULL;
     s->node = NULL;
+    s->draft = NULL;
+    s->ahead = NULL;
+    s->n_ahead = 0;
+    if (s->draft_model) oa_model_ref(s->draft_model);
     s->ids_cap = s->pages_cap = s->n_nodes = s->n_pages = s->n = s->n_done = s->logits_at = 0;
 
     OA__TRY_GOTO(oa__session_reserve(s, from->n));
@@ -188,11 +210,12 @@ int oa_session_fork(oa_session **out, const oa_session *session)
     if (from->n > 0) memcpy(s->ids, from->ids, from->n * sizeof *s->ids);
     s->n = from->n;
     s->n_done = from->n_done;
-    for (size_t i = 0; i < from->n_pages; i++) {
+    const size_t n_pages = (from->n + OA__PAGE_LEN - 1) / OA__PAGE_LEN; /* of what is not ahead */
+    for (size_t i = 0; i < n_pages && i < from->n_pages; i++) {
         s->pages[i] = from->pages[i];
         oa__page_ref(s->pages[i]);
+        s->n_pages = i + 1;
     }
-    s->n_pages = from->n_pages;
     oa__cache_ref(s->shared->cache, from->node);
     s->node = from->node;
     s->n_nodes = from->n_nodes;
@@ -319,22 +342,6 @@ int oa_session_truncate(oa_session *session, size_t n_ids)
     return rc;
 }
 
-/* Compute what was put off, so that the logits follow the last token. */
-static int catch_up(oa_session *s, oa__progress *p, uint64_t done)
-{
-    if (s->n == 0) return oa__err(OA_EINVAL, "session is empty; append a token first");
-    if (s->logits_at == s->n) return OA_OK;
-    oa__job job = {.s = s, .total = s->n, .progress = p, .progress_at = done};
-    OA__TRY(oa__job_begin(&job));
-    const int rc = oa__jobs_run(&job, 1);
-    if (rc < 0) {
-        oa__job_abandon(&job);
-        return rc;
-    }
-    oa__job_commit(&job);
-    return OA_OK;
-}
-
 /* --- one token -------------------------------------------------------------------------------- */
 
 int oa__session_pick(oa_session *s, oa_sampler *sampler, int32_t *id)
@@ -348,19 +355,21 @@ int oa__session_pick(oa_session *s, oa_sampler *sampler, int32_t *id)
     } else {
         picked = oa__sample_argmax(s->logits, n_vocab);
     }
-    s->ids[s->n++] = picked;
     *id = picked;
+    if (oa__ahead_take(s, picked)) return OA_OK;
+    if (s->n_ahead > 0) oa__ahead_drop(s);
+    s->ids[s->n++] = picked;
     return OA_OK;
 }
 
-int oa__session_step(oa_session *s, oa_sampler *sampler, oa__progress *p, uint64_t done,
-                     int32_t *id)
+int oa__session_step(oa_session *s, oa_sampler *sampler, size_t most, oa__progress *p,
+                     uint64_t done, int32_t *id)
 {
     if (s->n == 0) return oa__err(OA_EINVAL, "session is empty; append a token first");
     if (s->n >= s->n_ctx) {
         return oa__err(OA_EFULL, "context is full: %zu tokens, no room for another", s->n);
     }
-    OA__TRY(catch_up(s, p, done));
+    OA__TRY(oa__ahead_compute(s, most, p, done));
     return oa__session_pick(s, sampler, id);
 }
 
@@ -375,9 +384,9 @@ static oa__progress quiet_progress(const oa_session *s)
 int oa_session_step(oa_session *session, oa_sampler *sampler, int32_t *id)
 {
     if (!id) return oa__err(OA_EINVAL, "id is NULL");
-    OA__TRY(oa__session_enter(session));
+    OA__TRY(oa__session_enter_ahead(session));
     oa__progress p = quiet_progress(session);
-    const int rc = oa__session_step(session, sampler, &p, 0, id);
+    const int rc = oa__session_step(session, sampler, SIZE_MAX, &p, 0, id);
     oa__session_leave(session);
     return rc;
 }
@@ -399,9 +408,14 @@ int oa_session_get_logits(oa_session *session, const float **logits, size_t *n_l
     if (logits) *logits = NULL;
     if (n_logits) *n_logits = 0;
     if (!logits) return oa__err(OA_EINVAL, "logits is NULL");
-    OA__TRY(oa__session_enter(session));
+    OA__TRY(oa__session_enter_ahead(session));
     oa__progress p = quiet_progress(session);
-    const int rc = catch_up(session, &p, 0);
+    int rc = OA_OK;
+    if (session->n == 0) {
+        rc = oa__err(OA_EINVAL, "session is empty; append a token first");
+    } else { /* whoever reads logits picks for himself: nothing is guessed */
+        rc = oa__ahead_compute(session, 0, &p, 0);
+    }
     if (rc == OA_OK) {
         *logits = session->logits;
         if (n_logits) *n_logits = oa__model_n_vocab(session->model);

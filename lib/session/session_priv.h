@@ -7,6 +7,7 @@
  *   works.c    scratch memory, lent to whoever computes; what hangs in the model's shared slot
  *   run.c      jobs: bring sequences up to a length, in shared passes, all or nothing
  *   session.c  the public session; many.c, generate.c, saved.c, embed.c build on it
+ *   draft.c    guesses of the next tokens; ahead.c computes them in advance and keeps what holds
  *   chat.c     the public chat; chat_tree.c keeps its messages, chat_saved.c its file
  */
 #ifndef OA_SESSION_SESSION_PRIV_H
@@ -31,6 +32,7 @@ enum {
 typedef struct oa__cache oa__cache;
 typedef struct oa__node oa__node;
 typedef struct oa__shared oa__shared;
+typedef struct oa__draft oa__draft;
 
 /* --- pages (pages.c) -------------------------------------------------------------------------- */
 
@@ -126,6 +128,17 @@ struct oa_session {
     size_t n_nodes;   /* pages in front that are the tree's */
     float *logits;    /* (n_vocab) or NULL */
     size_t logits_at; /* `logits` follows this many tokens; 0 = holds nothing */
+
+    /* ahead.c */
+    uint32_t n_draft;      /* most guesses; 0 = as many as pay */
+    bool draft_always;     /* tests: whether they pay or not; by the model if there is one */
+    oa_model *draft_model; /* owned reference; NULL = none */
+    oa__draft *draft;      /* made with the first guess */
+    float *ahead;          /* (AHEAD_MAX + 1, n_vocab) logits from the pass with guesses */
+    size_t ahead_at;       /* row of `ahead` that `logits` is a copy of */
+    size_t n_ahead;        /* ids[n ...] that are computed, and may be picked next or not */
+    uint64_t n_drafted, n_accepted; /* guesses so far */
+
     bool untrusted;   /* pages came from a file: they must not reach other sessions */
     bool busy;        /* inside a call */
     const void *mark; /* of the oa_session_step_many() call that is being prepared */
@@ -133,8 +146,9 @@ struct oa_session {
 
 uint64_t oa__session_kind(const oa_session *s);
 /* Begin and end a call that changes the session: NULL is OA_EINVAL, a call from inside one of its
- * own callbacks OA_EBUSY. */
+ * own callbacks OA_EBUSY. What is computed ahead is dropped, unless the call goes on with it. */
 int oa__session_enter(oa_session *s);
+int oa__session_enter_ahead(oa_session *s);
 static inline void oa__session_leave(oa_session *s)
 {
     s->busy = false;
@@ -152,9 +166,10 @@ int oa__session_replace_ids(oa_session *s, const int32_t *ids, size_t n_ids);
 void oa__session_cut(oa_session *s, size_t n_ids);
 /* Drop pages that hold none of the first n tokens, and shorten the way in the tree. */
 void oa__session_trim_pages(oa_session *s, size_t n);
-/* Pick and add one token, computing what is pending first. `p` may be NULL; `done` is told. */
-int oa__session_step(oa_session *s, oa_sampler *sampler, oa__progress *p, uint64_t done,
-                     int32_t *id);
+/* Pick and add one token, computing what is pending first, and up to `most` guesses of those that
+ * follow it. `p` may be NULL; `done` is told. */
+int oa__session_step(oa_session *s, oa_sampler *sampler, size_t most, oa__progress *p,
+                     uint64_t done, int32_t *id);
 /* The second half of it: logits are there. */
 int oa__session_pick(oa_session *s, oa_sampler *sampler, int32_t *id);
 
@@ -170,8 +185,10 @@ typedef struct oa__job {
     float *hidden;      /* (hidden_end - hidden_from, d_model) receives hidden states, and no
                            logits are computed; NULL = none */
     size_t hidden_from, hidden_end; /* positions whose hidden states are wanted */
-    oa__progress *progress;         /* NULL = none */
-    uint64_t progress_at;           /* what `progress` is told when the job begins */
+    size_t n_ahead; /* the last of the `total` tokens, which are guesses: the session's length does
+                       not grow by them, and its logits are the first row of `logits` */
+    oa__progress *progress; /* NULL = none */
+    uint64_t progress_at;   /* what `progress` is told when the job begins */
 
     size_t first;    /* first position to compute */
     size_t next;     /* all before it are computed */
@@ -185,6 +202,28 @@ int oa__job_begin(oa__job *job);
 int oa__jobs_run(oa__job *jobs, size_t n_jobs);
 void oa__job_commit(oa__job *job);
 void oa__job_abandon(oa__job *job);
+
+/* --- guesses (draft.c, ahead.c) --------------------------------------------------------------- */
+
+int oa__draft_new(oa__draft **out, oa__mem *mem);
+void oa__draft_free(oa__draft *d);
+/* The sequence has only n ids of what it had, or the guess is off. d may be NULL. */
+void oa__draft_cut(oa__draft *d, size_t n);
+/* Up to `most` guesses of what follows the session's ids, when they pay; out may be behind them. */
+int oa__draft_guess(oa__draft *d, const oa_session *s, size_t most, int32_t *out, size_t *n_out);
+/* What a pass with n_ahead guesses took. */
+void oa__draft_time(oa__draft *d, size_t n_ahead, uint64_t ns);
+/* What was picked, and the guess behind it if it was right; NULL = none. d may be NULL. */
+void oa__draft_judge(oa__draft *d, int32_t id, const int32_t *next);
+
+/* A model that guesses, of the same vocabulary (OA_EINVAL otherwise); NULL is fine. */
+int oa__ahead_set_model(oa_session *s, oa_model *draft_model);
+/* Compute what is pending, with up to `most` guesses behind it. */
+int oa__ahead_compute(oa_session *s, size_t most, oa__progress *p, uint64_t done);
+/* Add an id that was picked if it was guessed: the logits after it are then there. */
+bool oa__ahead_take(oa_session *s, int32_t id);
+void oa__ahead_drop(oa_session *s);
+void oa__ahead_free(oa_session *s);
 
 /* --- stop strings (stops.c) ------------------------------------------------------------------- */
 

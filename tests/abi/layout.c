@@ -237,6 +237,7 @@ AT(oa_head_info, reserved, 28);
 
 /* session.h */
 VALUE(OA_SESSION_NO_SHARING, 1);
+VALUE(OA_SESSION_NO_DRAFT, 2);
 VALUE(OA_POOL_MEAN, 0);
 VALUE(OA_POOL_LAST, 1);
 VALUE(OA_POOL_CLS, 2);
@@ -250,7 +251,7 @@ VALUE(OA_FINISH_FULL, 5);
 VALUE(OA_GENERATE_IGNORE_END, 1);
 VALUE(OA_GENERATE_SPECIAL, 2);
 
-SIZE(oa_session_opts, 64);
+SIZE(oa_session_opts, 80);
 AT(oa_session_opts, size, 0);
 AT(oa_session_opts, flags, 8);
 AT(oa_session_opts, n_ctx, 12);
@@ -261,6 +262,9 @@ AT(oa_session_opts, progress_user, 32);
 AT(oa_session_opts, adapters, 40);
 AT(oa_session_opts, adapter_scales, 48);
 AT(oa_session_opts, n_adapters, 56);
+AT(oa_session_opts, draft, 64);
+AT(oa_session_opts, n_draft, 72);
+AT(oa_session_opts, reserved, 76);
 
 SIZE(oa_step, 40);
 AT(oa_step, session, 0);
@@ -277,7 +281,7 @@ AT(oa_generate_opts, max_tokens, 12);
 AT(oa_generate_opts, stops, 16);
 AT(oa_generate_opts, n_stops, 24);
 
-SIZE(oa_generate_result, 64);
+SIZE(oa_generate_result, 80);
 AT(oa_generate_result, size, 0);
 AT(oa_generate_result, finish, 8);
 AT(oa_generate_result, n_tokens, 12);
@@ -287,6 +291,8 @@ AT(oa_generate_result, n_dropped, 32);
 AT(oa_generate_result, prompt_ns, 40);
 AT(oa_generate_result, generate_ns, 48);
 AT(oa_generate_result, n_cut, 56);
+AT(oa_generate_result, n_drafted, 64);
+AT(oa_generate_result, n_accepted, 72);
 
 /* sampler.h */
 VALUE(OA_PARAM_INT, 1);

@@ -54,6 +54,17 @@ class Sequence(WithModel):
             self.assertEqual(a.set_ids([]), 0)
             self.assertEqual((len(a), a.ids, bool(a)), (0, [], True))
 
+    def test_guessing_changes_nothing(self):
+        ways = ({}, {"n_draft": 0}, {"n_draft": 3}, {"draft": self.model, "n_draft": 4})
+        answers = []
+        for options in ways:
+            with self.session(**options) as a:
+                answers.append(a.generate(max_tokens=60, ignore_end=True))
+        self.assertEqual(len(set(answers)), 1)
+        self.assertEqual(answers[1].result.n_drafted, 0)
+        for answer in answers:
+            self.assertLessEqual(answer.result.n_accepted, answer.result.n_drafted)
+
     def test_sampler(self):
         with self.session() as a, Sampler(seed=4, temperature=1.5) as sampler:
             first = [a.step(sampler) for _ in range(20)]
@@ -95,7 +106,7 @@ class Sequence(WithModel):
             for options in ({"max_tokens": -1}, {"max_tokens": 2**32}, {"stop": "a\0"}):
                 with self.assertRaises(oa.InvalidArgumentError):
                     session.generate(**options)
-        for options in ({"kv_type": "f64"}, {"n_ctx": -1}, {"n_batch": 2**33}):
+        for options in ({"kv_type": "f64"}, {"n_ctx": -1}, {"n_batch": 2**33}, {"n_draft": -1}):
             with self.assertRaises(ValueError):
                 self.model.session(**options)
 

@@ -67,7 +67,7 @@ ENUMS: Dict[str, Dict[str, int]] = {
     "oa_detokenize_flags": {"OA_DETOKENIZE_SPECIAL": 1},
     "oa_render_flags": {"OA_RENDER_ADD_GENERATION_PROMPT": 1},
     "oa_param_type": {"OA_PARAM_INT": 1, "OA_PARAM_FLOAT": 2, "OA_PARAM_TEXT": 3},
-    "oa_session_flags": {"OA_SESSION_NO_SHARING": 1},
+    "oa_session_flags": {"OA_SESSION_NO_SHARING": 1, "OA_SESSION_NO_DRAFT": 2},
     "oa_head_kind": {"OA_HEAD_REWARD": 0, "OA_HEAD_LABELS": 1},
     "oa_head_function": {"OA_HEAD_NONE": 0, "OA_HEAD_SIGMOID": 1, "OA_HEAD_SOFTMAX": 2},
     "oa_pooling": {"OA_POOL_MEAN": 0, "OA_POOL_LAST": 1, "OA_POOL_CLS": 2},
@@ -311,6 +311,9 @@ class oa_session_opts(Structure):
         ("adapters", POINTER(c_void_p)),
         ("adapter_scales", POINTER(c_float)),
         ("n_adapters", c_size_t),
+        ("draft", c_void_p),
+        ("n_draft", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -368,6 +371,8 @@ class oa_generate_result(Structure):
         ("prompt_ns", c_uint64),
         ("generate_ns", c_uint64),
         ("n_cut", c_uint64),
+        ("n_drafted", c_uint64),
+        ("n_accepted", c_uint64),
     ]
 
 

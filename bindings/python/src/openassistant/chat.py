@@ -25,7 +25,7 @@ from ._lib import (
 from .errors import NotFoundError, OpenAssistantError
 from .model import Message, Model, Path
 from .sampler import Sampler, Value
-from .session import session_opts
+from .session import session_opts, using_draft
 from .stream import Answer, OnText, Result, Stream
 
 __all__ = ["Chat"]
@@ -61,13 +61,17 @@ class Chat(Handle):
         sharing: bool = True,
         progress: Optional[Progress] = None,
         adapters: Adapters = (),
+        draft: Optional[Model] = None,
+        n_draft: Optional[int] = None,
         _path: Optional[Path] = None,
         **params: Value,
     ) -> None:
         super().__init__()
         self.model = model
         self._progress = progress_fn(progress)
-        session = session_opts(n_ctx, kv_type, n_batch, sharing, self._progress, adapters)
+        session = session_opts(
+            n_ctx, kv_type, n_batch, sharing, self._progress, adapters, draft, n_draft
+        )
         opts = init(_abi.oa_chat_opts)
         flags = _abi.ENUMS["oa_chat_flags"]
         if drop_oldest:
@@ -80,7 +84,7 @@ class Chat(Handle):
         opts.template_name = opt_text(template, "template")
         opts.template_text = opt_text(template_text, "template_text")
         opts.session = ctypes.pointer(session)
-        with model.using() as ptr:
+        with model.using() as ptr, using_draft(session, draft):
             if _path is None:
                 self._ptr = new_handle(self._free, lib.oa_chat_new, ptr, ctypes.byref(opts))
             else:

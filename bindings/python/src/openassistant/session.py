@@ -33,16 +33,27 @@ from .stream import Answer, OnText, Result, Stream
 __all__ = ["Session", "Step", "step_many"]
 
 _GENERATE = _abi.ENUMS["oa_generate_flags"]
+_FLAGS = _abi.ENUMS["oa_session_flags"]
 _POOLINGS = {
     name[len("OA_POOL_") :].lower(): value for name, value in _abi.ENUMS["oa_pooling"].items()
 }
 
 
 def session_opts(
-    n_ctx: int, kv_type: str, n_batch: int, sharing: bool, progress: Any, adapters: Adapters
+    n_ctx: int,
+    kv_type: str,
+    n_batch: int,
+    sharing: bool,
+    progress: Any,
+    adapters: Adapters,
+    draft: Optional[Model],
+    n_draft: Optional[int],
 ) -> Any:
     opts = init(_abi.oa_session_opts)
-    opts.flags = 0 if sharing else _abi.ENUMS["oa_session_flags"]["OA_SESSION_NO_SHARING"]
+    opts.flags = 0 if sharing else _FLAGS["OA_SESSION_NO_SHARING"]
+    if n_draft == 0:
+        opts.flags |= _FLAGS["OA_SESSION_NO_DRAFT"]
+    opts.n_draft = number(n_draft or 0, U32, "n_draft")
     opts.n_ctx = number(n_ctx, U32, "n_ctx")
     opts.kv_type = kv_number(kv_type)
     opts.n_batch = number(n_batch, U32, "n_batch")
@@ -73,13 +84,26 @@ def using_sampler(sampler: Optional[Sampler]) -> Iterator[Optional[int]]:
             yield ptr
 
 
+@contextmanager
+def using_draft(opts: Any, draft: Optional[Model]) -> Iterator[None]:
+    """The draft model in session options, while a session is made of them."""
+    if draft is None:
+        yield
+    else:
+        with draft.using() as ptr:
+            opts.draft = ptr
+            yield
+
+
 class Session(Handle):
     """One sequence of tokens.
 
     ``n_ctx`` is the most tokens it can hold (0: what the model was trained for), ``kv_type`` "f16"
     or "f32", ``n_batch`` how many tokens are read in one pass (0: the library chooses).
     ``progress`` receives (what, done, total) while prompts are read, and cancels by returning True.
-    ``adapters`` lists `Adapter` objects of the model, or pairs of one and a scale.
+    ``adapters`` lists `Adapter` objects of the model, or pairs of one and a scale. ``draft`` is a
+    smaller model of the same vocabulary that guesses tokens ahead, ``n_draft`` the most that are
+    guessed (None: what pays; 0: none); the results are the same.
     A session belongs to one thread at a time: a second user gets `BusyError`.
     """
 
@@ -95,10 +119,14 @@ class Session(Handle):
         sharing: bool = True,
         progress: Optional[Progress] = None,
         adapters: Adapters = (),
+        draft: Optional[Model] = None,
+        n_draft: Optional[int] = None,
     ) -> None:
         self._prepare(model, progress)
-        opts = session_opts(n_ctx, kv_type, n_batch, sharing, self._progress, adapters)
-        with model.using() as ptr:
+        opts = session_opts(
+            n_ctx, kv_type, n_batch, sharing, self._progress, adapters, draft, n_draft
+        )
+        with model.using() as ptr, using_draft(opts, draft):
             self._ptr = new_handle(self._free, lib.oa_session_new, ptr, ctypes.byref(opts))
 
     def _prepare(self, model: Model, progress: Optional[Progress]) -> None:
@@ -117,12 +145,16 @@ class Session(Handle):
         sharing: bool = True,
         progress: Optional[Progress] = None,
         adapters: Adapters = (),
+        draft: Optional[Model] = None,
+        n_draft: Optional[int] = None,
     ) -> "Session":
         """A session from a file that `save` wrote, with the same model."""
         self = cls.__new__(cls)
         self._prepare(model, progress)
-        opts = session_opts(n_ctx, "f16", n_batch, sharing, self._progress, adapters)
-        with model.using() as ptr:
+        opts = session_opts(
+            n_ctx, "f16", n_batch, sharing, self._progress, adapters, draft, n_draft
+        )
+        with model.using() as ptr, using_draft(opts, draft):
             self._ptr = new_handle(
                 self._free, lib.oa_session_open_saved, ptr, path_text(path), ctypes.byref(opts)
             )

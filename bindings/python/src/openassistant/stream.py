@@ -40,6 +40,8 @@ class Result:
     prompt_ns: int
     generate_ns: int
     n_cut: int
+    n_drafted: int
+    n_accepted: int
 
     @classmethod
     def _of(cls, raw: Any) -> "Result":
@@ -52,6 +54,8 @@ class Result:
             raw.prompt_ns,
             raw.generate_ns,
             raw.n_cut,
+            raw.n_drafted,
+            raw.n_accepted,
         )
 
 
