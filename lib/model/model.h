@@ -93,8 +93,9 @@ size_t oa__work_size(const oa_model *m, size_t n_rows, size_t n_logits); /* byte
 
 /* Compute rows. Writes keys and values of the rows into their pages. check(arg) is called on the
  * calling thread between stages at least every 50 ms where the machine allows; when it returns
- * not 0 the pass ends with that code (OA_ECANCELLED for one above 0), and the pages hold garbage at the rows' positions (and
- * nowhere else). Results do not depend on how rows are grouped into passes. */
+ * not 0 the pass ends with that code (OA_ECANCELLED for one above 0), and the pages hold garbage at
+ * the rows' positions (and nowhere else). Results do not depend on how rows are grouped into
+ * passes. */
 int oa__model_forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa__row *rows,
                       size_t n_rows, int (*check)(void *arg), void *arg);
 
