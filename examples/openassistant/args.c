@@ -27,7 +27,9 @@ typedef struct option {
 #define ALL (LOADS | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | WRITES | CLI_PULL)
 
 static const option options[] = {
-    {"model", 'm', TEXT, AT(model), LOADS | CLI_INFO | CLI_TOKENIZE, "MODEL",
+    {"model", 'm', TEXTS, AT(models), CLI_BENCH, "MODEL",
+     "GGUF file, Hugging Face folder, or name of an installed model; may be given several times"},
+    {"model", 'm', TEXT, AT(model), (LOADS & ~CLI_BENCH) | CLI_INFO | CLI_TOKENIZE, "MODEL",
      "GGUF file, Hugging Face folder, or name of an installed model"},
     {"tokenizer", 0, TEXT, AT(tokenizer), CLI_TOKENIZE, "FILE",
      "GGUF file whose vocabulary to use; it needs no weights"},
@@ -65,9 +67,16 @@ static const option options[] = {
     {"ctx", 0, COUNT, AT(n_ctx), SPEAKS | CLI_INFO | CLI_BENCH | CLI_PERPLEXITY | CLI_EMBED, "N",
      "context in tokens; 0 = what the model was trained for (perplexity: 512)"},
     {"kv", 0, TEXT, AT(kv_type), LOADS | CLI_INFO, "TYPE", "cache of f16 (default) or f32"},
-    {"prompt", 0, COUNT, AT(n_prompt), CLI_BENCH, "N", "tokens of the prompt to read; default 512"},
-    {"tokens", 0, COUNT, AT(n_tokens), CLI_BENCH, "N", "tokens to generate; default 64"},
-    {"runs", 0, COUNT, AT(n_runs), CLI_BENCH, "N", "passes to take the median of; default 5"},
+    {"prompt", 'p', COUNT, AT(n_prompt), CLI_BENCH, "N",
+     "tokens of the prompt to read; default 512"},
+    {"tokens", 'n', COUNT, AT(n_tokens), CLI_BENCH, "N", "tokens to generate; default 64"},
+    {"batch", 'b', TEXT, AT(batch_list), CLI_BENCH, "N,...",
+     "sizes of batches of sessions that generate together; 0 = none, default 8,16"},
+    {"long", 'l', TEXT, AT(long_list), CLI_BENCH, "N",
+     "tokens of a long prompt; 0 = none, default 8192 or what the model was trained for"},
+    {"runs", 'r', COUNT, AT(n_runs), CLI_BENCH, "N", "passes to take the median of; default 5"},
+    {"vs", 0, TEXT, AT(vs), CLI_BENCH, "PROGRAM",
+     "a peer's llama-bench, run once in every pass; ratios are told"},
     {"stride", 0, COUNT, AT(stride), CLI_PERPLEXITY, "N",
      "tokens between the beginnings of overlapping windows; 0 = side by side"},
     {"windows", 0, COUNT, AT(n_windows), CLI_PERPLEXITY, "N", "windows to look at; 0 = all"},
@@ -265,8 +274,10 @@ int args_parse(cli_args *args, const cli_verb *verb, int argc, char **argv)
     args->words = calloc(n, sizeof(*args->words));
     args->stops.data = calloc(n, sizeof(*args->stops.data));
     args->adapters.data = calloc(n, sizeof(*args->adapters.data));
+    args->models.data = calloc(n, sizeof(*args->models.data));
     args->params = calloc(n, sizeof(*args->params));
-    if (!args->words || !args->stops.data || !args->adapters.data || !args->params) {
+    if (!args->words || !args->stops.data || !args->adapters.data || !args->models.data ||
+        !args->params) {
         ui_error("out of memory");
         return CLI_FAILED;
     }
@@ -297,6 +308,7 @@ void args_free(cli_args *args)
     free(args->words);
     free(args->stops.data);
     free(args->adapters.data);
+    free(args->models.data);
     *args = (cli_args){0};
 }
 

@@ -1,187 +1,132 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * openassistant bench: how fast a prompt is read and tokens are made, beside the two walls of
- * this machine, memory bandwidth and int8 multiply-adds, measured in the same run. The passes
- * take turns, so that a machine that is busy for a while slows all of them.
+ * openassistant bench: how fast models are opened, prompts are read and tokens are made, beside the
+ * walls of this machine: memory bandwidth and multiply-adds. Every pass measures everything once,
+ * of all models, the walls included, and of a peer's program; so a machine that is busy for a while
+ * slows all of them.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include <openassistant/experimental.h>
+#include "bench.h"
 
-#include "cli.h"
-
-/* The values of one quantity, one per pass. */
-typedef struct series {
-    double *v;
-    size_t n;
-} series;
-
-typedef struct bench_state {
-    const cli_args *args;
-    oa_model *model;
-    uint32_t n_prompt, n_tokens, n_runs, kv_type;
-    int32_t *ids;
-    oa_model_info info;
-    oa_peaks peaks;
-    series prompt, token, read, int8;
-} bench_state;
-
-static int by_value(const void *a, const void *b)
+/* Whole numbers with commas between; a single 0 is none. */
+static int read_list(const char *option, const char *text, uint32_t max, uint32_t *out, size_t *n)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    const char *c = text;
+    *n = 0;
+    if (strcmp(text, "0") == 0) return CLI_OK;
+    for (;; c++) {
+        uint32_t v = 0;
+        for (; *c >= '0' && *c <= '9' && v <= max; c++)
+            v = v * 10 + (uint32_t)(*c - '0');
+        if (v == 0 || v > max || *n == BENCH_MAX_BATCHES || (*c && *c != ',')) break;
+        out[(*n)++] = v;
+        if (!*c) return CLI_OK;
+    }
+    return ui_usage("bench", "--%s: found '%s', want up to %d numbers from 1 to %u, or 0 for none",
+                    option, text, BENCH_MAX_BATCHES, (unsigned)max);
 }
 
-/* Sorts the series. */
-static double median(series *s)
+static char *copy(const char *text)
 {
-    qsort(s->v, s->n, sizeof(*s->v), by_value);
-    return s->n ? (s->v[(s->n - 1) / 2] + s->v[s->n / 2]) / 2 : 0;
+    return strdup(text ? text : "");
 }
 
-static int measure_model(bench_state *b)
+/* Open a model once: that it can be, what it is; and its file is then warm. */
+static int look_at(const bench *b, bench_model *m)
 {
-    oa_session *session = NULL;
-    oa_session_opts opts = OA_SESSION_OPTS_INIT;
-    opts.flags = OA_SESSION_NO_DRAFT; /* the speed of the model, not of guessing */
-    const float *logits = NULL;
-    int32_t id = 0;
-    opts.flags = OA_SESSION_NO_SHARING;
-    opts.n_ctx = b->n_prompt + b->n_tokens + 1;
-    if (b->args->n_ctx > opts.n_ctx) opts.n_ctx = b->args->n_ctx;
-    opts.kv_type = b->kv_type;
-    opts.progress_fn = ui_progress;
-    int rc = oa_session_new(&session, b->model, &opts);
-    double start = ui_now();
-    if (rc == OA_OK) rc = oa_session_append(session, b->ids, b->n_prompt);
-    if (rc == OA_OK) rc = oa_session_get_logits(session, &logits, NULL);
-    double middle = ui_now();
-    /* A step leaves its token to be computed later; asking for the logits at the end makes it
-     * n_tokens computed tokens for n_tokens steps. */
-    for (uint32_t i = 0; rc == OA_OK && i < b->n_tokens; i++)
-        rc = oa_session_step(session, NULL, &id);
-    if (rc == OA_OK) rc = oa_session_get_logits(session, &logits, NULL);
-    double end = ui_now();
+    oa_model_info info = OA_MODEL_INFO_INIT;
+    int code = CLI_OK;
+    bool ok = true;
+    oa_model *model = load_model(b->args, m->name, 0, &code);
+    if (!model) return code;
+    int rc = oa_model_get_info(model, &info);
     if (rc == OA_OK) {
-        b->prompt.v[b->prompt.n++] = b->n_prompt / (middle - start);
-        b->token.v[b->token.n++] = b->n_tokens / (end - middle);
+        m->path = copy(info.path);
+        m->title = copy(info.name && info.name[0] ? info.name : info.path);
+        m->type = copy(info.type);
+        m->cpu = copy(info.cpu);
+        m->n_threads = info.n_threads;
+        m->n_vocab = info.n_vocab;
+        m->n_long = info.n_ctx_train < 8192 ? info.n_ctx_train : 8192;
+        if (b->args->long_list) m->n_long = b->n_n_longs ? b->n_longs[0] : 0;
+        if (!b->args->long_list && m->n_long <= b->n_prompt) m->n_long = 0;
+        ok = m->path && m->title && m->type && m->cpu;
     }
-    oa_session_free(session);
-    return rc;
-}
-
-static int measure_peaks(bench_state *b)
-{
-    b->peaks = (oa_peaks)OA_PEAKS_INIT;
-    int rc = oa_measure_peaks(b->model, &b->peaks, ui_progress, NULL);
-    if (rc < 0) return rc;
-    b->read.v[b->read.n++] = b->peaks.read_gbs;
-    b->int8.v[b->int8.n++] = b->peaks.int8_gops;
-    return OA_OK;
-}
-
-static void add_series(json_t *o, const char *key, series *s)
-{
-    char name[64];
-    json_object_set_new(o, key, json_real(median(s)));
-    snprintf(name, sizeof(name), "%s_min", key);
-    json_object_set_new(o, name, json_real(s->v[0]));
-    snprintf(name, sizeof(name), "%s_max", key);
-    json_object_set_new(o, name, json_real(s->v[s->n - 1]));
-}
-
-static void print_series(const char *label, const char *unit, series *s, const char *wall,
-                         double share)
-{
-    printf("%-8s %9.1f %-10s (%.1f to %.1f)", label, median(s), unit, s->v[0], s->v[s->n - 1]);
-    if (wall) printf("  %.1f%% of %s", share * 100, wall);
-    putchar('\n');
-}
-
-static int tell(bench_state *b)
-{
-    double token_gbs = median(&b->token) * (double)b->peaks.token_bytes * 1e-9;
-    double prompt_gops = median(&b->prompt) * 2 * (double)b->peaks.token_macs * 1e-9;
-    double token_share = median(&b->read) > 0 ? token_gbs / median(&b->read) : 0;
-    double prompt_share = median(&b->int8) > 0 ? prompt_gops / median(&b->int8) : 0;
-    if (b->args->json) {
-        json_t *o = json_object();
-        json_object_set_new(o, "model", load_json_text(b->info.path, strlen(b->info.path)));
-        json_object_set_new(o, "type", json_string(b->info.type));
-        json_object_set_new(o, "cpu", json_string(b->info.cpu));
-        json_object_set_new(o, "n_threads", json_integer(b->info.n_threads));
-        json_object_set_new(o, "n_prompt", json_integer(b->n_prompt));
-        json_object_set_new(o, "n_tokens", json_integer(b->n_tokens));
-        json_object_set_new(o, "n_runs", json_integer(b->n_runs));
-        add_series(o, "prompt_tps", &b->prompt);
-        add_series(o, "token_tps", &b->token);
-        add_series(o, "read_gbs", &b->read);
-        add_series(o, "int8_gops", &b->int8);
-        json_object_set_new(o, "token_bytes", json_integer((json_int_t)b->peaks.token_bytes));
-        json_object_set_new(o, "token_macs", json_integer((json_int_t)b->peaks.token_macs));
-        json_object_set_new(o, "prompt_share", json_real(prompt_share));
-        json_object_set_new(o, "token_share", json_real(token_share));
-        return load_print_json(o, JSON_INDENT(2));
+    for (size_t i = 0; ok && i < BENCH_N; i++) {
+        m->ours[i].v = calloc(b->n_runs, sizeof(double));
+        m->peer[i].v = calloc(b->n_runs, sizeof(double));
+        ok = m->ours[i].v && m->peer[i].v;
     }
-    const char *name = b->info.name[0] ? b->info.name : b->info.path;
-    ui_put_line(name, strlen(name));
-    printf(", %s, %u threads, %s; median of %u passes (lowest to highest)\n", b->info.type,
-           (unsigned)b->info.n_threads, b->info.cpu, (unsigned)b->n_runs);
-    print_series("prompt", "tokens/s", &b->prompt, "the int8 peak", prompt_share);
-    print_series("tokens", "tokens/s", &b->token, "the read bandwidth", token_share);
-    print_series("read", "GB/s", &b->read, NULL, 0);
-    print_series("int8", "GOP/s", &b->int8, NULL, 0);
-    printf("one token reads %.1f MB of weights and takes %.1f million multiply-adds\n",
-           (double)b->peaks.token_bytes * 1e-6, (double)b->peaks.token_macs * 1e-6);
-    return CLI_OK;
+    oa_model_free(model);
+    if (rc < 0) return ui_fail(rc, m->name);
+    if (!ok) ui_error("out of memory");
+    return ok ? CLI_OK : CLI_FAILED;
 }
 
-static bool make_buffers(bench_state *b)
+static int run_pass(const bench *b, uint32_t pass, bench_model *m)
 {
-    series *all[] = {&b->prompt, &b->token, &b->read, &b->int8};
-    bool ok = (b->ids = calloc(b->n_prompt, sizeof(*b->ids))) != NULL;
-    for (size_t i = 0; i < 4; i++)
-        ok &= (all[i]->v = calloc(b->n_runs, sizeof(double))) != NULL;
-    /* Any tokens do; these are spread over the vocabulary. */
-    uint32_t x = 1;
-    for (uint32_t i = 0; ok && i < b->n_prompt; i++) {
-        x = x * 1664525u + 1013904223u;
-        b->ids[i] = (int32_t)((x >> 8) % b->info.n_vocab);
+    int code = CLI_OK;
+    /* Who begins takes turns, too. */
+    for (uint32_t turn = 0; code == CLI_OK && turn < 2; turn++) {
+        if (turn != pass % 2) {
+            if (b->args->vs) code = bench_peer(b, m);
+        } else {
+            int rc = bench_measure(b, m);
+            ui_progress_clear();
+            if (rc < 0) code = ui_fail(rc, m->name);
+        }
     }
-    return ok;
+    return code;
+}
+
+static void free_all(bench *b)
+{
+    for (size_t i = 0; i < b->n_models; i++) {
+        bench_model *m = &b->models[i];
+        for (size_t k = 0; k < BENCH_N; k++) {
+            free(m->ours[k].v);
+            free(m->peer[k].v);
+        }
+        free(m->path);
+        free(m->title);
+        free(m->type);
+        free(m->cpu);
+    }
+    free(b->models);
 }
 
 int verb_bench(cli_args *args)
 {
-    bench_state b = {.args = args, .info = OA_MODEL_INFO_INIT};
-    int code = CLI_OK, rc = OA_OK;
+    bench b = {.args = args};
     if (args->n_words) return ui_usage("bench", "found '%s', want options only", args->words[0]);
     b.n_prompt = args->n_prompt ? args->n_prompt : 512;
     b.n_tokens = args->n_tokens ? args->n_tokens : 64;
     b.n_runs = args->n_runs ? args->n_runs : 5;
-    code = load_kv_type(args, &b.kv_type);
+    int code = load_kv_type(args, &b.kv_type);
+    if (code == CLI_OK)
+        code = read_list("batch", args->batch_list ? args->batch_list : "8,16", 1024, b.batches,
+                         &b.n_batches);
+    if (code == CLI_OK && args->long_list)
+        code = read_list("long", args->long_list, 1 << 24, b.n_longs, &b.n_n_longs);
+    if (code == CLI_OK && b.n_n_longs > 1)
+        code = ui_usage("bench", "--long: found '%s', want one number", args->long_list);
     if (code != CLI_OK) return code;
-    b.model = load_model(args, args->model, 0, &code);
-    if (!b.model) return code;
-    rc = oa_model_get_info(b.model, &b.info);
-    if (rc == OA_OK && !make_buffers(&b)) {
+    b.n_models = args->models.n ? args->models.n : 1;
+    b.models = calloc(b.n_models, sizeof(*b.models));
+    if (!b.models) {
         ui_error("out of memory");
-        code = CLI_FAILED;
+        return CLI_FAILED;
     }
-    for (uint32_t i = 0; rc == OA_OK && code == CLI_OK && i < b.n_runs; i++) {
-        rc = measure_peaks(&b);
-        if (rc == OA_OK) rc = measure_model(&b);
+    for (size_t i = 0; code == CLI_OK && i < b.n_models; i++) {
+        b.models[i].name = args->models.n ? args->models.data[i] : CLI_DEFAULT_MODEL;
+        code = look_at(&b, &b.models[i]);
     }
-    if (rc < 0)
-        code = ui_fail(rc, NULL);
-    else if (code == CLI_OK)
-        code = tell(&b);
-    free(b.ids);
-    free(b.prompt.v);
-    free(b.token.v);
-    free(b.read.v);
-    free(b.int8.v);
-    oa_model_free(b.model);
+    for (uint32_t pass = 0; code == CLI_OK && pass < b.n_runs; pass++)
+        for (size_t i = 0; code == CLI_OK && i < b.n_models; i++)
+            code = run_pass(&b, pass, &b.models[i]);
+    if (code == CLI_OK) code = bench_tell(&b);
+    free_all(&b);
     return code;
 }

@@ -57,10 +57,9 @@ typedef struct cli_texts {
 /* Everything that options can say; zero is "not given". Texts point into argv. */
 typedef struct cli_args {
     const char *model, *tokenizer, *file, *system, *template_name, *template_file, *cpu, *kv_type,
-        *load, *type, *revision, *pooling, *head, *function, *draft;
-    cli_texts stops, adapters;
-    uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs, stride, n_windows,
-        n_draft;
+        *load, *type, *revision, *pooling, *head, *function, *draft, *batch_list, *long_list, *vs;
+    cli_texts stops, adapters, models;
+    uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs, stride, n_windows, n_draft;
     uint64_t memory_limit;
     bool json, jsonl, raw, cut, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
         metadata, pure, steps, dataset, no_normalize, classify, no_draft, help;

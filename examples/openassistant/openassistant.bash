@@ -17,7 +17,7 @@ _openassistant()
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")
             return
             ;;
-        -f | --file | --tokenizer | --template-file | --load | --adapter | --head)
+        -f | --file | --tokenizer | --template-file | --load | --adapter | --head | --vs)
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             return
             ;;

@@ -27,8 +27,9 @@ PROMPT, TOKENS = 512, 64
 
 def ours(program, path):
     """Tokens per second of the prompt, of the answer, and the threads that worked."""
-    done = subprocess.run([program, "bench", "--json", "--runs", "1", "--prompt", str(PROMPT),
-                           "--tokens", str(TOKENS), "-m", path], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([program, "bench", "--json", "-r", "1", "-p", str(PROMPT),
+                           "-n", str(TOKENS), "--batch", "0", "--long", "0", "-m", path],
+                          stdout=subprocess.PIPE, check=True)
     result = json.loads(done.stdout)
     return result["prompt_tps"], result["token_tps"], result["n_threads"]
 

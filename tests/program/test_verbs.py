@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""run, info, tokenize and bench, from end to end, on the tiny model and the default one."""
+"""run, info and tokenize, from end to end, on the tiny model and the default one."""
 import json
 import os
 import signal
@@ -321,23 +321,6 @@ def test_tokenize_equals_the_llama_vocabulary():
         check(len(rows) >= len(want), len(rows), len(want))
         for text, row, ids in zip(texts, rows, want):
             check(row == [int(w) for w in ids.split()], repr(text), row, ids)
-
-
-def test_bench_json():
-    tiny = need_tiny()
-    with Home() as home:
-        r = run("bench", "-m", tiny, "--prompt", "16", "--tokens", "4", "--runs", "2", "-t", "1",
-                "--json", home=home)
-        check(r.code == 0 and r.err == "", r.err)
-        o = r.json()
-        for key in ("prompt_tps", "token_tps", "read_gbs", "int8_gops"):
-            check(o[key] > 0 and o[key + "_min"] <= o[key] <= o[key + "_max"], key, o)
-        check(o["n_prompt"] == 16 and o["n_tokens"] == 4 and o["n_threads"] == 1, o)
-        check(o["token_bytes"] > 0 and o["token_macs"] > 0, o)
-        check(o["prompt_share"] > 0 and o["token_share"] > 0, o)
-        r = run("bench", "-m", tiny, "--prompt", "16", "--tokens", "4", "--runs", "1", home=home)
-        check(r.code == 0 and "tokens/s" in r.out and "GB/s" in r.out, r.out, r.err)
-        check_error(run("bench", "-m", tiny, "--memory-limit", "100K", home=home), 1)
 
 
 def test_run_answers_with_the_default_model():
