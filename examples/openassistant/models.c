@@ -161,20 +161,64 @@ static int do_names(const cli_args *args, bool verify)
 
 /* --- licence ---------------------------------------------------------------------------------- */
 
+/* What a short name of the catalogue stands for, into text; other names as they are. */
+static const char *full_name(const char *name, char *text, size_t size)
+{
+    size_t len = 0, i;
+    json_t *m, *list = NULL;
+    char *known = NULL;
+    snprintf(text, size, "%s", name);
+    if (oa_hub_copy_catalogue(NULL, 0, &len) == OA_OK && (known = malloc(len + 1)) &&
+        oa_hub_copy_catalogue(known, len + 1, &len) == OA_OK)
+        list = json_loadb(known, len, 0, NULL);
+    json_array_foreach(list, i, m)
+    {
+        if (strcmp(text_of(m, "name"), name) != 0) continue;
+        snprintf(text, size, "%s", text_of(m, "get"));
+        break;
+    }
+    json_decref(list);
+    free(known);
+    return text;
+}
+
+/* Whether a data set's entry is meant by its name, the end of it, OWNER/NAME or OWNER/NAME:FILE. */
+static bool is_meant(const json_t *entry, const char *name)
+{
+    const char *full = text_of(entry, "name"), *repo = text_of(entry, "repository");
+    const char *slash = strrchr(full, '/');
+    size_t n = strlen(repo);
+    if (strcmp(full, name) == 0 || (slash && strcmp(slash + 1, name) == 0)) return true;
+    if (!n || strncmp(name, repo, n) != 0) return false;
+    return !name[n] ||
+           (name[n] == ':' && strlen(full) > n && strcmp(full + n + 1, name + n + 1) == 0);
+}
+
 /* The entry of the list that a name stands for; a new reference. */
 static json_t *find_entry(const cli_args *args, const char *name, int *exit_code)
 {
     int rc;
     size_t i;
-    char path[4096] = "";
+    char path[4096] = "", text[1024];
+    size_t n_found = 0;
     json_t *m, *found = NULL, *root = hub_installed(flags_of(args), &rc);
     if (root && !args->dataset) rc = oa_model_find(name, path, sizeof(path), NULL);
+    const char *full = args->dataset ? full_name(name, text, sizeof(text)) : name;
     json_array_foreach(json_object_get(root, list_key(args)), i, m)
     {
-        if (strcmp(text_of(m, "path"), path) == 0 || strcmp(text_of(m, "name"), name) == 0)
-            found = json_incref(m);
+        if (args->dataset
+                ? !is_meant(m, full)
+                : strcmp(text_of(m, "path"), path) != 0 && strcmp(text_of(m, "name"), name))
+            continue;
+        if (!n_found++) found = json_incref(m);
     }
     json_decref(root);
+    if (n_found > 1) {
+        ui_error("%zu data sets match '%s'", n_found, name);
+        json_decref(found);
+        *exit_code = CLI_FAILED;
+        return NULL;
+    }
     if (found) return found;
     if (rc < 0) {
         *exit_code = ui_fail(rc, NULL);

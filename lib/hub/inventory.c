@@ -254,7 +254,11 @@ static int not_found(const char *name, int kind)
     int rc = oa__hub_folder(&folder, kind);
     if (rc < 0) goto fail;
     const char *what = kind == OA__HUB_DATASET ? "data set" : "model";
-    if (oa__catalogue_find(&entry, name) == OA_OK && entry.kind == kind)
+    const bool known = oa__catalogue_find(&entry, name) == OA_OK;
+    if (known && entry.kind != kind)
+        rc = oa__err(OA_ENOTFOUND, "no %s \"%s\" in %s: it is the short name of a %s", what, name,
+                     folder.data, kind == OA__HUB_DATASET ? "model" : "data set");
+    else if (known)
         rc = oa__err(OA_ENOTFOUND, "no %s \"%s\" in %s: \"openassistant pull %s%s\" gets it", what,
                      name, folder.data, flag, name);
     else if (oa__hub_name_read(&repo, name, NULL) == OA_OK)

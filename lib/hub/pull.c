@@ -50,6 +50,8 @@ static int find_name(pull *p, const char *text)
                        "OWNER/NAME",
                        text);
     OA__TRY(rc);
+    if (p->kind == OA__HUB_DATASET && p->entry.kind != p->kind)
+        return oa__err(OA_EINVAL, "\"%s\" is the short name of a model, not of a data set", text);
     p->kind = p->entry.kind;
     return oa__hub_name_read(&p->name, p->entry.target, p->opts.revision);
 }

@@ -6,6 +6,7 @@ import pty
 import random
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -224,6 +225,87 @@ def test_data_sets():
         check(run("models", "verify", "--dataset", "oasst1", home=p).code == 0)
         check(run("models", "remove", "--dataset", "oasst1", home=p).code == 0)
         check(not os.path.exists(path))
+
+
+def test_a_data_set_beside_a_model():
+    """Of one name: what is done to the one leaves the other alone."""
+    with Place() as p:
+        sets = os.path.join(p.path, "data", "openassistant", "datasets", "owner", "llama")
+        p.hub.repo("owner/llama", {"talk.jsonl.gz": DATA, "more.jsonl": b"{}\n"}, kind="datasets",
+                   card="---\nlicense: cc-by-4.0\n---\n")
+        check(run("pull", "owner/llama", home=p).code == 0)
+        r = run("pull", "--dataset", "owner/llama:talk.jsonl.gz", home=p)
+        check(r.code == 0 and r.out == os.path.join(sets, "talk.jsonl.gz") + "\n", r.out, r.err)
+        # Only a data set: the models know nothing of it.
+        check_error(run("models", "verify", "talk.jsonl.gz", home=p), 1)
+        check_error(run("models", "licence", "talk.jsonl.gz", home=p), 1)
+        check_error(run("models", "remove", "talk.jsonl.gz", home=p), 1)
+        check_error(run("models", "verify", "--dataset", "model.Q4_K_M", home=p), 1)
+        check_error(run("models", "remove", "--dataset", "model.Q4_K_M", home=p), 1)
+        check_error(run("models", "licence", "--dataset", "model.Q4_K_M", home=p), 1)
+        check(len(run("models", "--json", home=p).json()["models"]) == 1)
+        check(len(run("models", "--dataset", "--json", home=p).json()["datasets"]) == 1)
+        r = run("models", "--dataset", home=p)
+        check(r.out.startswith("owner/llama/talk.jsonl.gz  "), r.out)
+        for name in ("owner/llama", "owner/llama:talk.jsonl.gz", "owner/llama/talk.jsonl.gz",
+                     "talk.jsonl.gz"):
+            r = run("models", "licence", "--dataset", name, home=p)
+            check(r.code == 0 and r.out == "cc-by-4.0\n" and "datasets" in r.err, name, r.err)
+        check(run("models", "licence", "owner/llama", home=p).out == "other\n")
+        # Damage is seen where it is.
+        with open(os.path.join(sets, "talk.jsonl.gz"), "r+b") as f:
+            f.write(b"damage")
+        check(run("models", "verify", home=p).code == 0)
+        r = run("models", "verify", "--dataset", home=p)
+        check(r.code == 1 and "SHA-256" in r.err, r.err)
+        check(run("pull", "--dataset", "owner/llama:talk.jsonl.gz", home=p).code == 0)
+        check(run("models", "verify", "--dataset", "owner/llama", home=p).code == 0)
+        check(run("pull", "--dataset", "owner/llama:more.jsonl", home=p).code == 0)
+        check_error(run("models", "licence", "--dataset", "owner/llama", home=p), 1)  # which?
+        # One is taken away, then the other.
+        check(run("models", "remove", "owner/llama", home=p).code == 0)
+        check(not os.path.exists(p.repo) and sorted(os.listdir(sets)) ==
+              [".pull.json", "README.md", "more.jsonl", "talk.jsonl.gz"])
+        for name in ("talk.jsonl.gz", "owner/llama:more.jsonl"):
+            check(run("models", "remove", "--dataset", name, home=p).code == 0)
+        check(not os.path.exists(sets))
+
+
+def test_short_names_of_the_other_kind():
+    with Place() as p:
+        r = run("pull", "--dataset", "smollm2", home=p)
+        check_error(r, 2)
+        check("of a model" in r.err, r.err)
+        for verb in ("verify", "licence", "remove"):
+            r = run("models", verb, "oasst1", home=p)
+            check_error(r, 1)
+            check("of a data set" in r.err, r.err)
+        check(p.hub.requests == [])
+
+
+def test_a_full_disk():
+    """In a file system of 160 kB: at the first look, and in the middle."""
+    probe = subprocess.run(["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt"],
+                           capture_output=True, check=False) if shutil.which("unshare") else None
+    if not probe or probe.returncode:
+        raise Skip("no file system of its own may be mounted here")
+
+    def on_small_disk(p, size, fill=""):
+        os.makedirs(os.path.join(p.path, "data"), exist_ok=True)
+        script = (f"mount -t tmpfs -o size={size}k none '{p.path}/data' && "
+                  f"{fill} '{EXE}' pull owner/llama; code=$?; ls -A '{p.repo}'; exit $code")
+        return subprocess.run(["unshare", "-m", "sh", "-c", script], env=p.env(), text=True,
+                              capture_output=True, timeout=60, check=False)
+
+    with Place() as p:
+        r = on_small_disk(p, 160)
+        check(r.returncode == 1 and "the disk has room for" in r.stderr, r)
+        check(FILE not in r.stdout.split(), r.stdout)
+        p.hub.always[FILE] = Step(slow=(20_000, 0.05))
+        r = on_small_disk(p, 400, f"(until [ -s '{p.repo}/{FILE}.partial' ]; do sleep 0.01; done;"
+                                  f" head -c 999999 /dev/zero >'{p.path}/data/fill') & ")
+        check(r.returncode == 1 and "no space left" in r.stderr.lower(), r)
+        check(FILE not in r.stdout.split() and FILE + ".partial" in r.stdout.split(), r.stdout)
 
 
 if __name__ == "__main__":
