@@ -97,8 +97,3 @@ class Compiled:
             return None, "RecursionError"
         except Exception as e:
             return None, f"{type(e).__name__}: {e}"
-
-
-def render(env, template, variables):
-    """(text, None) or (None, error)."""
-    return Compiled(template, env).render(variables)

@@ -202,7 +202,8 @@ def main():
         print("SKIP: OA_TEST_LLAMA_MODELS does not name llama.cpp's models folder")
         return 77
     pattern = f"*{sys.argv[2]}*.jinja" if len(sys.argv) > 2 else "*.jinja"
-    ours, all_cases = Ours(sys.argv[1]), list(cases())
+    ours = Ours(sys.argv[1])
+    all_cases = [(name, variables, json.dumps(variables)) for name, variables in cases()]
     n = n_errors = n_bad = 0
     paths = sorted(pathlib.Path(root, "templates").glob(pattern))
     start = time.monotonic()
@@ -210,8 +211,8 @@ def main():
         template = path.read_text(encoding="utf-8")
         shown = 0
         compiled = template_env.Compiled(template)
-        for name, variables in all_cases:
-            ours.send(template, variables)  # both work at the same time
+        for name, variables, text in all_cases:
+            ours.send(template, variables, text)  # both work at the same time
             want, want_error = compiled.render(variables)
             got, error = ours.receive()
             n += 1
