@@ -73,7 +73,7 @@ static const option options[] = {
     {"batch", 'b', TEXT, AT(batch_list), CLI_BENCH, "N,...",
      "sizes of batches of sessions that generate together; 0 = none, default 8,16"},
     {"long", 'l', TEXT, AT(long_list), CLI_BENCH, "N",
-     "tokens of a long prompt; 0 = none, default 8192 or what the model was trained for"},
+     "tokens of a long prompt; 0 = none, default four times that of -p"},
     {"runs", 'r', COUNT, AT(n_runs), CLI_BENCH, "N", "passes to take the median of; default 5"},
     {"vs", 0, TEXT, AT(vs), CLI_BENCH, "PROGRAM",
      "a peer's llama-bench, run once in every pass; ratios are told"},

@@ -49,7 +49,8 @@ static int look_at(const bench *b, bench_model *m)
         m->cpu = copy(info.cpu);
         m->n_threads = info.n_threads;
         m->n_vocab = info.n_vocab;
-        m->n_long = info.n_ctx_train < 8192 ? info.n_ctx_train : 8192;
+        m->n_long = 4 * b->n_prompt;
+        if (m->n_long > info.n_ctx_train) m->n_long = info.n_ctx_train;
         if (b->args->long_list) m->n_long = b->n_n_longs ? b->n_longs[0] : 0;
         if (!b->args->long_list && m->n_long <= b->n_prompt) m->n_long = 0;
         ok = m->path && m->title && m->type && m->cpu;
