@@ -9,6 +9,9 @@ strings of many scripts, emoji with joiners, combining marks, control characters
 white space and look-alikes of special tokens; with special tokens recognised and without. All
 patterns are tried on the one vocabulary, with the regexes of the models they come from. Exits 77
 when a module or a file is missing.
+
+The other tokenizers_*.py take their strings from here: OA_TEST_RANDOM_STRINGS says how many of
+them there are for each kind of tokenizer, where the default of a test is not wanted.
 """
 import json
 import os
@@ -29,7 +32,6 @@ try:
 except ImportError as error:
     skip(str(error))
 
-N_RANDOM = 10000
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
           r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
@@ -109,6 +111,58 @@ def random_text(rng, specials):
     return "".join(parts)
 
 
+def random_bytes(rng, specials):
+    """The same, now and then with bytes that are no UTF-8."""
+    text = random_text(rng, specials).encode()
+    if rng.random() < 0.1:
+        at = rng.randint(0, len(text))
+        junk = bytes(rng.randint(0x80, 0xff) for _ in range(rng.randint(1, 4)))
+        text = text[:at] + junk + text[at + rng.randint(0, 2):]
+    return text
+
+
+def n_random(default):
+    return int(os.environ.get("OA_TEST_RANDOM_STRINGS") or default)
+
+
+def each(program, args, texts, want, then):
+    """then(text, our ids, theirs) for all texts, which are bytes; want(texts) gives theirs. A few
+    at a time: what tokenizers returns is large."""
+    for start in range(0, len(texts), 5000):
+        part = texts[start:start + 5000]
+        lines = "".join(t.hex() + "\n" for t in part).encode()
+        run = subprocess.run([program, *args, "-x"], input=lines, stdout=subprocess.PIPE,
+                             check=True)
+        got = [json.loads(line) for line in run.stdout.splitlines()]
+        if len(got) != len(part):
+            sys.exit("%d answers for %d texts" % (len(got), len(part)))
+        part = [t.decode("utf-8", "replace") for t in part]
+        for text, ids, theirs in zip(part, got, want(part)):
+            then(text, ids, theirs)
+
+
+def differ(program, args, label, texts, want):
+    """How many of our ids are not the same; tells the number and some of them."""
+    bad, n_ids = [], 0
+
+    def look(text, got, theirs):
+        nonlocal n_ids
+        n_ids += len(theirs)
+        if got != theirs:
+            bad.append((text, got, theirs))
+
+    each(program, args, texts, want, look)
+    print("%-28s %d texts, %d ids, %d differ" % (label, len(texts), n_ids, len(bad)))
+    for text, got, theirs in bad[:3]:
+        print("  text %r\n  ours %s\n  want %s" % (text, got, theirs))
+    sys.stdout.flush()
+    return len(bad)
+
+
+def ids_of(tok):
+    return lambda texts: [e.ids for e in tok.encode_batch(texts, add_special_tokens=False)]
+
+
 def ours(program, gguf, pattern, special, lines):
     args = [program, gguf] + (["-p", pattern] if pattern else []) + (["-s"] if special else [])
     run = subprocess.run(args, input=lines, stdout=subprocess.PIPE, check=True)
@@ -133,8 +187,9 @@ def main():
     with open(messages, encoding="utf-8") as file:
         texts = [json.loads(line)["text"] for line in file]
     n_messages = len(texts)
+    n_strings = n_random(10000)
     rng = random.Random(20230415)
-    texts += [random_text(rng, specials) for _ in range(N_RANDOM)]
+    texts += [random_text(rng, specials) for _ in range(n_strings)]
     lines = "".join(json.dumps(t) + "\n" for t in texts).encode()
     n_bad = 0
     for pattern in ("smollm", "gpt-2", "llama-bpe", "qwen2"):
@@ -144,7 +199,7 @@ def main():
             got = ours(program, gguf, pattern, special, lines)
             bad = [i for i in range(len(texts)) if got[i] != want[i]]
             print("%-9s special %d: %d messages, %d random texts, %d ids, %d differ"
-                  % (pattern, special, n_messages, N_RANDOM, sum(map(len, want)), len(bad)))
+                  % (pattern, special, n_messages, n_strings, sum(map(len, want)), len(bad)))
             for i in bad[:5]:
                 print("  text %r\n  ours %s\n  want %s" % (texts[i], got[i], want[i]))
             n_bad += len(bad)

@@ -16,7 +16,6 @@ or a file is missing.
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 
@@ -210,33 +209,16 @@ CHARS = ["llama-legacy-fuse", "llama-first-fuse", "llama-always-cut", "llama-nev
          "llama-always-fuse-unknown-cut", "llama-first-unknown", "gemma-fuse"]
 
 
-def random_bytes(rng, specials):
-    text = hf.random_text(rng, specials + ["<|left|>", "<|right|>", "<|both|>", "<|RAW|>", "hello",
-                                           " <|left|> ", " <|right|>  ", "\u2581"]).encode()
-    if rng.random() < 0.1:
-        at = rng.randint(0, len(text))
-        junk = bytes(rng.randint(0x80, 0xff) for _ in range(rng.randint(1, 4)))
-        text = text[:at] + junk + text[at + rng.randint(0, 2):]
-    return text
+LOOKALIKES = ["<|left|>", "<|right|>", "<|both|>", "<|RAW|>", "hello", " <|left|> ", " <|right|>  ",
+              "\u2581"]
+
+
+def random_texts(rng, specials, n):
+    return [hf.random_bytes(rng, specials + LOOKALIKES) for _ in range(n)]
 
 
 def compare(program, label, args, tok, texts):
-    lines = "".join(t.hex() + "\n" for t in texts).encode()
-    run = subprocess.run([program, *args, "-s", "-x"], input=lines, stdout=subprocess.PIPE,
-                         check=False)
-    if run.returncode:
-        print("%-28s failed" % label)
-        return 1
-    got = [json.loads(line) for line in run.stdout.splitlines()]
-    want = [e.ids for e in tok.encode_batch([t.decode("utf-8", "replace") for t in texts],
-                                            add_special_tokens=False)]
-    bad = [i for i in range(len(texts)) if i >= len(got) or got[i] != want[i]]
-    print("%-28s %d texts, %d ids, %d differ" % (label, len(texts), sum(map(len, want)), len(bad)))
-    for i in bad[:3]:
-        print("  text %r\n  ours %s\n  want %s" % (texts[i].decode("utf-8", "replace"),
-                                                   got[i] if i < len(got) else None, want[i]))
-    sys.stdout.flush()
-    return len(bad)
+    return hf.differ(program, [*args, "-s"], label, texts, hf.ids_of(tok))
 
 
 def main():
@@ -251,7 +233,7 @@ def main():
     for path in (model, llama, neox, messages):
         if not os.path.exists(path):
             hf.skip("no " + path)
-    n_random = int(os.environ.get("OA_TEST_RANDOM_STRINGS") or 1000)
+    n_random = hf.n_random(1000)
     fields = GGUFReader(model).fields
     smol = [fields["tokenizer.ggml." + k].contents() for k in ("tokens", "token_type", "merges")]
     fields = GGUFReader(llama).fields
@@ -264,7 +246,7 @@ def main():
         def run(label, tok, specials, extra=(), named=False):
             # Python's str hash is not the same twice; this is.
             rng = random.Random(sum(map(ord, label)))
-            texts = [random_bytes(rng, specials) for _ in range(n_random)]
+            texts = random_texts(rng, specials, n_random)
             tok = with_specials(tok, specials)
             tok.save(path)
             return compare(program, label, [path], tok, texts + list(extra))
@@ -275,8 +257,7 @@ def main():
             tok, specials = build_bytes(smol, pre, norm, ignore)
             tok.add_special_tokens([AddedToken(t, special=True, normalized=False)
                                     for t in specials])
-            rng = random.Random(1)
-            texts = [random_bytes(rng, specials) for _ in range(n_random // 2)]
+            texts = random_texts(random.Random(1), specials, n_random // 2)
             n_bad += compare(program, kind + " (name)", [model, "-p", kind], tok, texts)
             n_bad += run(kind, tok, specials)
         for kind, (pre, norm) in OTHER.items():
@@ -289,9 +270,8 @@ def main():
             with open(messages, encoding="utf-8") as file:
                 extra = [json.loads(line)["text"].encode() for line in file]
             tok = Tokenizer.from_file(neox)
-            rng = random.Random(7)
-            texts = [random_bytes(rng, ["<|endoftext|>", "<|padding|>", "  " * 9])
-                     for _ in range(n_random)]
+            texts = random_texts(random.Random(7), ["<|endoftext|>", "<|padding|>", "  " * 9],
+                                 n_random)
             n_bad += compare(program, "neox", [neox], tok, extra + texts)
     return 1 if n_bad else 0
 

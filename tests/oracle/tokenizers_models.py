@@ -20,7 +20,6 @@ import tokenizers_wordpiece as wordpiece
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers
 from tokenizers import pre_tokenizers
 
-N_RANDOM = 10000
 SPECIAL = {"unigram": ["<s>", "</s>", "<pad>", "<unk>", "<mask>"],
            "wordpiece": ["[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"]}
 
@@ -68,19 +67,19 @@ def wordpieces(vocab):
         yield name, tok
 
 
+def makes_control(tok, text, specials):
+    """Normalising it makes a control token, which is none to us: tokenizers' Unigram knows no
+    difference."""
+    text = text.decode("utf-8", "replace")
+    normal = tok.normalizer.normalize_str(text)
+    return any(normal.count(s) > text.count(s) for s in specials)
+
+
 def compare(program, name, tok, texts):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "tokenizer.json")
         tok.save(path)
-        lines = "".join(json.dumps(t) + "\n" for t in texts).encode()
-        got = hf.ours(program, path, None, True, lines)
-    want = [tok.encode(t, add_special_tokens=False).ids for t in texts]
-    bad = [i for i in range(len(texts)) if got[i] != want[i]]
-    print("%-8s %d texts, %d ids, %d differ" % (name, len(texts), sum(map(len, want)), len(bad)),
-          flush=True)
-    for i in bad[:5]:
-        print("  text %r\n  ours %s\n  want %s" % (texts[i], got[i], want[i]))
-    return len(bad)
+        return hf.differ(program, [path, "-s"], name, texts, hf.ids_of(tok))
 
 
 def read_texts(specials):
@@ -90,15 +89,16 @@ def read_texts(specials):
         hf.skip("no " + messages)
     with open(messages, encoding="utf-8") as file:
         texts = [json.loads(line)["text"] for line in file]
-    rng = random.Random(20230415)
-    texts += [hf.random_text(rng, specials) for _ in range(N_RANDOM)]
     # Graphemes of two characters, which the character map takes as one.
     for cp in range(0x80, 0x3400):
         if cp % 16 == 0:
             texts.append(" ".join("%s%s %s" % (c, chr(cp + k), chr(cp + k))
                                   for k, c in enumerate(
                                       "aA1\u00c4\u2460\u00bd\u0958 a\ta\na\u0301")))
-    return texts + ["a\r\nb", "\r\n", "\ufb01\u0301", "\u2460\u20dd", "A\u0301\u0302\u0303\u0304x"]
+    texts += ["a\r\nb", "\r\n", "\ufb01\u0301", "\u2460\u20dd", "A\u0301\u0302\u0303\u0304x"]
+    rng = random.Random(20230415)
+    return [t.encode() for t in texts] + [hf.random_bytes(rng, specials)
+                                          for _ in range(hf.n_random(10000))]
 
 
 def main():
@@ -115,7 +115,11 @@ def main():
         tok.add_special_tokens([AddedToken(t, special=True, normalized=False,
                                            lstrip=t == "<mask>") for t in SPECIAL["unigram"]])
         tok.add_tokens(["<extra_id_0>", "zz top"])
-        n_bad += compare(program, name, tok, texts)
+        same = [t for t in texts if not makes_control(tok, t, SPECIAL["unigram"])]
+        if len(texts) - len(same) > 2 + len(texts) // 10000:
+            n_bad += 1
+        print("%-8s %d texts left out" % (name, len(texts) - len(same)))
+        n_bad += compare(program, name, tok, same)
     texts = read_texts(SPECIAL["wordpiece"])
     for name, tok in wordpieces(wordpiece.vocab(paths[1])):
         tok.add_special_tokens(SPECIAL["wordpiece"])

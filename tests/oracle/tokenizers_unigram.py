@@ -25,8 +25,6 @@ try:
 except ImportError as error:
     hf.skip(str(error))
 
-N_RANDOM = 20000
-
 
 def read(path):
     fields = GGUFReader(path).fields
@@ -79,24 +77,27 @@ def main():
     with open(messages, encoding="utf-8") as file:
         texts = [json.loads(line)["text"] for line in file]
     rng = random.Random(20230415)
-    texts += [hf.random_text(rng, ["<s>", "</s>", "<mask>"]) for _ in range(N_RANDOM)]
-    lines = "".join(json.dumps(t) + "\n" for t in texts).encode()
+    texts = [t.encode() for t in texts] + [hf.random_bytes(rng, ["<s>", "</s>", "<mask>"])
+                                           for _ in range(hf.n_random(20000))]
     get = read(gguf)
     sp = model(get)
-    got = hf.ours(program, gguf, None, False, lines)
-    tok = same_model(get)
-    want = [tok.encode(sp.normalize(t), add_special_tokens=False).ids for t in texts]
-    bad = [i for i in range(len(texts)) if got[i] != want[i]]
-    print("tokenizers: %d texts, %d ids, %d differ" % (len(texts), sum(map(len, want)), len(bad)))
-    for i in bad[:5]:
-        print("  text %r\n  ours %s\n  want %s" % (texts[i], got[i], want[i]))
-    want = sp.encode(texts)
-    other = [i for i in range(len(texts)) if got[i] != want[i]]
-    wrong = [i for i in other if not is_tie(got[i], want[i], get["scores"])]
+    same = hf.ids_of(same_model(get))
+    n_bad = hf.differ(program, [gguf], "tokenizers", texts,
+                      lambda part: same([sp.normalize(t) for t in part]))
+    other, wrong = [], []
+
+    def count(_, got, want):
+        if got == want:
+            return
+        other.append(got)
+        if not is_tie(got, want, get["scores"]):
+            wrong.append((got, want))
+
+    hf.each(program, [gguf], texts, sp.encode, count)
     print("sentencepiece: %d differ, %d of them not of the same score" % (len(other), len(wrong)))
-    for i in wrong[:5]:
-        print("  text %r\n  ours %s\n  want %s" % (texts[i], got[i], want[i]))
-    return 1 if bad or wrong or len(other) * 100 > len(texts) else 0
+    for got, want in wrong[:5]:
+        print("  ours %s\n  want %s" % (got, want))
+    return n_bad > 0 or len(wrong) > 0 or len(other) * 100 > len(texts)
 
 
 if __name__ == "__main__":
