@@ -88,6 +88,9 @@ static int write_ids(oa__hf *h, const oa__vocab_spec *s, const ends *e)
     OA__TRY(write_id(h, "tokenizer.ggml.eos_token_id", s->eos_id));
     OA__TRY(write_id(h, "tokenizer.ggml.unknown_token_id", s->unk_id));
     OA__TRY(write_id(h, "tokenizer.ggml.padding_token_id", s->pad_id));
+    if (s->kind == OA__VOCAB_WPM && s->n_suffix == 1) {
+        OA__TRY(write_id(h, "tokenizer.ggml.seperator_token_id", s->suffix[0])); /* spelled so */
+    }
     OA__TRY(oa__gguf_writer_bool(h->w, "tokenizer.ggml.add_bos_token", s->add_bos));
     OA__TRY(oa__gguf_writer_bool(h->w, "tokenizer.ggml.add_eos_token", s->add_eos));
     for (size_t i = 0; i < e->n && n_more < OA__ARRAY_LEN(more); i++) {
@@ -134,6 +137,19 @@ static int write_vocab(oa__hf *h, const oa__vocab_spec *s, const char *model)
     if (s->merges != NULL && strcmp(model, "gpt2") == 0) {
         OA__TRY(write_spans(h, "tokenizer.ggml.merges", s->merges, s->n_merges));
     }
+    if (s->kind == OA__VOCAB_UGM) {
+        OA__TRY(oa__gguf_writer_bool(h->w, "tokenizer.ggml.remove_extra_whitespaces",
+                                     s->remove_extra_spaces));
+    }
+    if (s->charsmap_size > 0) {
+        OA__TRY(oa__gguf_writer_array(h->w, "tokenizer.ggml.precompiled_charsmap", OA__GGUF_U8,
+                                      s->charsmap, s->charsmap_size));
+    }
+    if (s->kind == OA__VOCAB_WPM) {
+        OA__TRY(oa__gguf_writer_bool(h->w, "tokenizer.ggml.normalizer.lowercase", !s->keep_case));
+        OA__TRY(oa__gguf_writer_bool(h->w, "tokenizer.ggml.normalizer.strip_accents",
+                                     !s->keep_accents));
+    }
     return oa__gguf_writer_bool(h->w, "tokenizer.ggml.add_space_prefix", s->add_space_prefix);
 }
 
@@ -175,6 +191,12 @@ static int write_template(oa__hf *h)
     return rc;
 }
 
+static int32_t named(const oa__tokenizer_json *t, const oa__vocab_spec *s, const char *name)
+{
+    const int32_t id = oa__tokenizer_json_named(t, name);
+    return id >= 0 && (size_t)id < s->n_tokens ? id : -1;
+}
+
 int oa__hf_tokenizer(oa__hf *h)
 {
     oa__vocab_fit fit = {.mem = h->mem};
@@ -193,11 +215,13 @@ int oa__hf_tokenizer(oa__hf *h)
     const oa__tokenizer_json_opts opts = {config, config_len, special_id(h, "bos_token_id"),
                                           e.n > 0 ? e.ids[0] : -1, special_id(h, "pad_token_id")};
     OA__TRY_GOTO(oa__tokenizer_json_new(&t, h->mem, json, json_len, &opts));
-    oa__vocab_spec spec = *oa__tokenizer_json_spec(t);
+    oa__vocab_spec spec = *oa__tokenizer_json_ggml_spec(t);
     OA__TRY_GOTO(oa__vocab_fit_to(&fit, &spec, h->n_vocab));
     const char *model = oa__tokenizer_json_ggml(t);
     if (model != NULL) OA__TRY_GOTO(write_vocab(h, &spec, model));
     OA__TRY_GOTO(write_ids(h, &spec, &e));
+    OA__TRY_GOTO(write_id(h, "tokenizer.ggml.cls_token_id", named(t, &spec, "cls_token")));
+    OA__TRY_GOTO(write_id(h, "tokenizer.ggml.mask_token_id", named(t, &spec, "mask_token")));
     OA__TRY_GOTO(oa__gguf_writer_str(h->w, "tokenizer.huggingface.json", json, json_len));
     if (config != NULL) {
         OA__TRY_GOTO(oa__gguf_writer_str(h->w, "tokenizer.huggingface.config", config, config_len));

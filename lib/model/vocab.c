@@ -141,18 +141,18 @@ static int read_ids(const oa_model *m, oa__vocab_spec *spec)
     bool escape = true;
     OA__TRY(read_flag(m, "tokenizer.ggml.escape_whitespaces", &escape));
     spec->keep_spaces = !escape;
-    if (spec->bos_id < 0) spec->add_bos = false;
-    if (spec->eos_id < 0) spec->add_eos = false;
     return OA_OK;
 }
 
-/* BERT's own: what it calls cls and sep stands at both ends. Lower case and no accents unless the
- * file says otherwise. */
+/* BERT's own: what it calls cls and sep stands at both ends, whatever else ends a text. Lower case
+ * and no accents unless the file says otherwise. */
 static int read_bert(const oa_model *m, oa__vocab_spec *spec)
 {
     const size_t n = spec->n_tokens;
     bool lower = true;
-    OA__TRY(read_id(m, "tokenizer.ggml.cls_token_id", n, &spec->bos_id));
+    if (!oa__gguf_has(m->gguf, "tokenizer.ggml.bos_token_id")) {
+        OA__TRY(read_id(m, "tokenizer.ggml.cls_token_id", n, &spec->bos_id));
+    }
     OA__TRY(read_id(m, "tokenizer.ggml.seperator_token_id", n, &spec->eos_id));
     OA__TRY(read_flag(m, "tokenizer.ggml.normalizer.lowercase", &lower));
     bool strip = lower;
@@ -303,8 +303,10 @@ int oa__model_read_vocab(oa_model *m)
         spec.charsmap = charsmap;
     }
     set_defaults(&spec);
-    if (spec.kind == OA__VOCAB_WPM) OA__TRY_GOTO(read_bert(m, &spec));
     OA__TRY_GOTO(read_ids(m, &spec));
+    if (spec.kind == OA__VOCAB_WPM) OA__TRY_GOTO(read_bert(m, &spec));
+    if (spec.bos_id < 0) spec.add_bos = false;
+    if (spec.eos_id < 0) spec.add_eos = false;
     OA__TRY_GOTO(oa__vocab_new(&m->vocab, &m->mem, &spec));
     keep_ids(m, &spec);
     rc = read_template(m);

@@ -5,10 +5,14 @@
  */
 #include "model/vocab_fit.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { PAD_SIZE = 24 };
+
+/* Some readers look for unused tokens, too: no text shall become one. */
+#define PAD_SCORE (-10000.0f)
 
 static int cut(oa__vocab_spec *spec, size_t n)
 {
@@ -50,7 +54,17 @@ static int pad(oa__vocab_fit *fit, oa__vocab_spec *spec, size_t n)
         fit->scores = oa__alloc_array(fit->mem, n, sizeof *fit->scores);
         if (fit->scores == NULL) return OA_ENOMEM;
         memcpy(fit->scores, spec->scores, n_old * sizeof *fit->scores);
+        for (size_t i = n_old; i < n; i++)
+            fit->scores[i] = PAD_SCORE;
         spec->scores = fit->scores;
+    }
+    if (spec->exact_scores != NULL) {
+        fit->exact_scores = oa__alloc_array(fit->mem, n, sizeof *fit->exact_scores);
+        if (fit->exact_scores == NULL) return OA_ENOMEM;
+        memcpy(fit->exact_scores, spec->exact_scores, n_old * sizeof *fit->exact_scores);
+        for (size_t i = n_old; i < n; i++)
+            fit->exact_scores[i] = NAN;
+        spec->exact_scores = fit->exact_scores;
     }
     if (spec->added != NULL) {
         fit->added = oa__alloc_array(fit->mem, n, sizeof *fit->added);
@@ -71,6 +85,7 @@ int oa__vocab_fit_to(oa__vocab_fit *fit, oa__vocab_spec *spec, size_t n)
 void oa__vocab_fit_free(oa__vocab_fit *fit)
 {
     oa__free(fit->mem, fit->added);
+    oa__free(fit->mem, fit->exact_scores);
     oa__free(fit->mem, fit->scores);
     oa__free(fit->mem, fit->text);
     oa__free(fit->mem, fit->types);

@@ -12,6 +12,7 @@ typedef struct oa__vocab_fit {
     oa__span *tokens;
     int32_t *types;
     float *scores;
+    double *exact_scores;
     uint8_t *added;
     char *text;
 } oa__vocab_fit;

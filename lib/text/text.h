@@ -125,9 +125,16 @@ int oa__tokenizer_json_new(oa__tokenizer_json **out, oa__mem *mem, const char *j
  * out are tokens without text of type unused. pattern is NULL when no tokenizer.ggml.pre names
  * this tokenizer. */
 const oa__vocab_spec *oa__tokenizer_json_spec(const oa__tokenizer_json *t);
-/* What GGUF calls it in tokenizer.ggml.model ("gpt2", "llama"), or NULL when GGUF's keys would not
- * give the same ids; "llama" may differ at the front of a text that begins with a space. */
+/* What GGUF calls it in tokenizer.ggml.model ("gpt2", "llama", "bert", "t5"), or NULL when GGUF's
+ * keys would not give the same ids. "llama" may differ at the front of a text that begins with a
+ * space, "t5" where a text has spaces at an end, U+2581, or a grapheme that the character map takes
+ * as one. */
 const char *oa__tokenizer_json_ggml(const oa__tokenizer_json *t);
+/* The same in GGUF's words, for its keys: tokens with GGUF's mark, the ids at both ends as bos_id
+ * and, but for "bert", eos_id, the character map. */
+const oa__vocab_spec *oa__tokenizer_json_ggml_spec(const oa__tokenizer_json *t);
+/* The id of what tokenizer_config.json names so ("cls_token"); -1 = none. */
+int32_t oa__tokenizer_json_named(const oa__tokenizer_json *t, const char *name);
 void oa__tokenizer_json_free(oa__tokenizer_json *t);
 /* Both in one go. */
 int oa__tokenizer_json_read(oa__vocab **out, oa__mem *mem, const char *json, size_t len,

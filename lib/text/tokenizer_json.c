@@ -189,7 +189,7 @@ int oa__tokenizer_json_new(oa__tokenizer_json **out, oa__mem *mem, const char *j
     oa__tokenizer_json *t = oa__alloc(mem, sizeof *t);
     int rc;
     if (!t) return OA_ENOMEM;
-    t->mem = t->joined.mem = t->charsmap.mem = mem;
+    t->mem = t->joined.mem = t->charsmap.mem = t->ggml_text.mem = mem;
     /* The JSON library allocates for itself: about this much. */
     size_t size = 0;
     if (oa__mul_size(len, 8, &size)) {
@@ -219,6 +219,8 @@ void oa__tokenizer_json_free(oa__tokenizer_json *t)
     oa__free(t->mem, t->added);
     oa__free(t->mem, t->merges);
     oa__free(t->mem, t->merge_pairs);
+    oa__free(t->mem, t->ggml_tokens);
+    oa__str_free(&t->ggml_text);
     oa__str_free(&t->joined);
     oa__str_free(&t->charsmap);
     if (t->reserved) oa__mem_release(t->mem, t->reserved);
@@ -233,6 +235,16 @@ const oa__vocab_spec *oa__tokenizer_json_spec(const oa__tokenizer_json *t)
 const char *oa__tokenizer_json_ggml(const oa__tokenizer_json *t)
 {
     return t->ggml;
+}
+
+const oa__vocab_spec *oa__tokenizer_json_ggml_spec(const oa__tokenizer_json *t)
+{
+    return &t->ggml_spec;
+}
+
+int32_t oa__tokenizer_json_named(const oa__tokenizer_json *t, const char *name)
+{
+    return oa__tj_named(t, name, -1);
 }
 
 int oa__tokenizer_json_read(oa__vocab **out, oa__mem *mem, const char *json, size_t len,

@@ -28,8 +28,11 @@ struct oa__tokenizer_json {
     oa__norm_spec norm[OA__NORM_MAX];
     oa__pre_spec pre[OA__PRE_MAX];
     int32_t prefix[OA__TOKENIZER_ENDS_MAX], suffix[OA__TOKENIZER_ENDS_MAX];
-    const char *ggml;
-    oa__str joined; /* merges as GGUF writes them */
+    oa__str joined;           /* merges as GGUF writes them */
+    const char *ggml;         /* what GGUF calls it; NULL = it has no name there */
+    oa__vocab_spec ggml_spec; /* in GGUF's words */
+    oa__span *ggml_tokens;    /* (n_tokens) in ggml_text, or NULL = the same tokens */
+    oa__str ggml_text;
 };
 
 /* Members. A member that is null counts as missing; one of another type is OA_EFORMAT. `where`
@@ -39,6 +42,10 @@ const char *oa__tj_type(const json_t *object); /* "" = none */
 int oa__tj_bool(const json_t *object, const char *where, const char *name, bool missing, bool *out);
 int oa__tj_str(const json_t *object, const char *where, const char *name, oa__span *out);
 oa__span oa__tj_span(const json_t *string);
+static inline bool oa__tj_is(oa__span s, const char *want)
+{
+    return s.data != NULL && s.len == strlen(want) && memcmp(s.data, want, s.len) == 0;
+}
 int oa__tj_unsupported(const char *what, const json_t *object); /* OA_EUNSUPPORTED */
 
 /* Room for a token of this id; sets text and type. Fails when the id has another text. */
@@ -60,9 +67,12 @@ int oa__tj_read_normalizer(oa__tokenizer_json *t, const json_t *object, unsigned
 int oa__tj_read_pre_tokenizer(oa__tokenizer_json *t, const json_t *object, unsigned depth);
 int oa__tj_read_decoder(oa__tokenizer_json *t, const json_t *object);
 int oa__tj_read_post_processor(oa__tokenizer_json *t, const json_t *object, unsigned depth);
+/* The id of what tokenizer_config.json names so; a name that is no token is nobody. */
+int32_t oa__tj_named(const oa__tokenizer_json *t, const char *name, int32_t otherwise);
 int oa__tj_read_config(oa__tokenizer_json *t, const oa__tokenizer_json_opts *opts);
 /* Names for GGUF, when everything else is read. */
 int oa__tj_name(oa__tokenizer_json *t);
 int oa__tj_name_spm(oa__tokenizer_json *t);
+int oa__tj_name_ggml(oa__tokenizer_json *t); /* WordPiece, unigram; makes ggml_spec */
 
 #endif

@@ -88,8 +88,7 @@ int oa__tj_read_post_processor(oa__tokenizer_json *t, const json_t *object, unsi
 
 /* --- tokenizer_config.json ------------------------------------------------------------------- */
 
-/* The id of a named token; a name that is no token is nobody. */
-static int32_t named(const oa__tokenizer_json *t, const char *name, int32_t otherwise)
+int32_t oa__tj_named(const oa__tokenizer_json *t, const char *name, int32_t otherwise)
 {
     oa__span text = oa__tj_name_of(json_object_get(t->config, name));
     int32_t id = text.data ? oa__tj_find(t, text) : otherwise;
@@ -100,10 +99,10 @@ int oa__tj_read_config(oa__tokenizer_json *t, const oa__tokenizer_json_opts *opt
 {
     oa__vocab_spec *s = &t->spec;
     bool bos, eos;
-    s->bos_id = named(t, "bos_token", opts->bos_id);
-    s->eos_id = named(t, "eos_token", opts->eos_id);
-    s->pad_id = named(t, "pad_token", opts->pad_id);
-    if (s->unk_id < 0) s->unk_id = named(t, "unk_token", -1);
+    s->bos_id = oa__tj_named(t, "bos_token", opts->bos_id);
+    s->eos_id = oa__tj_named(t, "eos_token", opts->eos_id);
+    s->pad_id = oa__tj_named(t, "pad_token", opts->pad_id);
+    if (s->unk_id < 0) s->unk_id = oa__tj_named(t, "unk_token", -1);
     OA__TRY(oa__tj_bool(t->config, "tokenizer_config.json", "add_bos_token", false, &bos));
     OA__TRY(oa__tj_bool(t->config, "tokenizer_config.json", "add_eos_token", false, &eos));
     /* When the configuration says either, the post-processor is not asked, as in transformers. */
@@ -120,9 +119,12 @@ int oa__tj_read_config(oa__tokenizer_json *t, const oa__tokenizer_json_opts *opt
 
 int oa__tj_name(oa__tokenizer_json *t)
 {
-    if (t->spec.kind != OA__VOCAB_BPE || !t->spec.merges) return OA_OK;
-    if (!t->pipeline.bytes) return oa__tj_name_spm(t);
-    t->spec.pattern = oa__pipeline_name_of(&t->pipeline);
-    if (t->spec.pattern) t->ggml = "gpt2";
-    return OA_OK;
+    const bool merges = t->spec.kind == OA__VOCAB_BPE && t->spec.merges;
+    if (merges && t->pipeline.bytes) {
+        t->spec.pattern = oa__pipeline_name_of(&t->pipeline);
+        if (t->spec.pattern) t->ggml = "gpt2";
+    } else if (merges) {
+        OA__TRY(oa__tj_name_spm(t));
+    }
+    return oa__tj_name_ggml(t);
 }

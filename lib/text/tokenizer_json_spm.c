@@ -7,14 +7,9 @@
  */
 #include "text/tokenizer_json.h"
 
-static bool is(oa__span s, const char *text)
-{
-    return s.data != NULL && s.len == strlen(text) && memcmp(s.data, text, s.len) == 0;
-}
-
 static bool marks_spaces(const oa__norm_spec *n)
 {
-    return n->kind == OA__NORM_REPLACE && is(n->text, " ") && is(n->with, OA__MARK);
+    return n->kind == OA__NORM_REPLACE && oa__tj_is(n->text, " ") && oa__tj_is(n->with, OA__MARK);
 }
 
 /* Spaces become marks and nothing else happens; *prefix: a mark is put in front of a text. */
@@ -22,18 +17,19 @@ static bool only_marks(const oa__pipeline_spec *p, bool *prefix)
 {
     size_t i = 0;
     *prefix = false;
-    if (i < p->n_norm && p->norm[i].kind == OA__NORM_PREPEND && is(p->norm[i].text, OA__MARK)) {
+    if (i < p->n_norm && p->norm[i].kind == OA__NORM_PREPEND &&
+        oa__tj_is(p->norm[i].text, OA__MARK)) {
         *prefix = true;
         i++;
     }
     if (i + 1 == p->n_norm && marks_spaces(&p->norm[i])) {
         /* Cutting at spaces, of which none is left. */
-        return p->n_pre == 0 ||
-               (p->n_pre == 1 && p->pre[0].kind == OA__PRE_STRING && is(p->pre[0].text, " "));
+        return p->n_pre == 0 || (p->n_pre == 1 && p->pre[0].kind == OA__PRE_STRING &&
+                                 oa__tj_is(p->pre[0].text, " "));
     }
     if (p->n_norm > 0 || p->n_pre != 1 || p->pre[0].kind != OA__PRE_METASPACE) return false;
     *prefix = (p->pre[0].flags & (OA__PRE_PREPEND_ALWAYS | OA__PRE_PREPEND_FIRST)) != 0;
-    return is(p->pre[0].text, OA__MARK) && !(p->pre[0].flags & OA__PRE_CUT);
+    return oa__tj_is(p->pre[0].text, OA__MARK) && !(p->pre[0].flags & OA__PRE_CUT);
 }
 
 /* The token that a merge gives; -1 when the merge is none. buf has room for all merges. */

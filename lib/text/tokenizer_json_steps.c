@@ -252,11 +252,6 @@ int oa__tj_read_pre_tokenizer(oa__tokenizer_json *t, const json_t *object, unsig
 
 /* --- decoder --------------------------------------------------------------------------------- */
 
-static bool span_is(oa__span s, const char *want)
-{
-    return s.data && s.len == strlen(want) && memcmp(s.data, want, s.len) == 0;
-}
-
 static int read_decoder_step(oa__tokenizer_json *t, const json_t *object)
 {
     oa__pipeline_spec *p = &t->pipeline;
@@ -275,20 +270,20 @@ static int read_decoder_step(oa__tokenizer_json *t, const json_t *object)
         OA__TRY(oa__tj_str(object, "Metaspace", "prepend_scheme", &text));
         OA__TRY(oa__tj_bool(object, "Metaspace", "add_prefix_space", true, &prefix));
         p->marks = true;
-        p->strip = span_is(text, "never") || (!text.data && !prefix) ? 0 : 1;
+        p->strip = oa__tj_is(text, "never") || (!text.data && !prefix) ? 0 : 1;
         OA__TRY(oa__tj_str(object, "Metaspace", "replacement", &text));
-        if (!text.data || span_is(text, "\xE2\x96\x81")) return OA_OK;
+        if (!text.data || oa__tj_is(text, "\xE2\x96\x81")) return OA_OK;
     } else if (oa__tj_type_is(object, "Replace")) {
         OA__TRY(read_pattern(object, "Replace", &text, &regex));
         OA__TRY(oa__tj_str(object, "Replace", "content", &with));
         p->marks = true;
-        if (!regex && span_is(text, "\xE2\x96\x81") && span_is(with, " ")) return OA_OK;
+        if (!regex && oa__tj_is(text, "\xE2\x96\x81") && oa__tj_is(with, " ")) return OA_OK;
     } else if (oa__tj_type_is(object, "Strip")) {
         OA__TRY(oa__tj_str(object, "Strip", "content", &text));
         json_int_t start = json_integer_value(json_object_get(object, "start"));
         json_int_t stop = json_integer_value(json_object_get(object, "stop"));
         p->strip = start > 0 ? 1 : 0;
-        if (span_is(text, " ") && start >= 0 && start <= 1 && stop == 0) return OA_OK;
+        if (oa__tj_is(text, " ") && start >= 0 && start <= 1 && stop == 0) return OA_OK;
     }
     return oa__tj_unsupported("decoder", object);
 }

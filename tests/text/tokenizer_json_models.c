@@ -143,6 +143,174 @@ static void test_text_tokenizer_json_models__bad(void **state)
            OA_EUNSUPPORTED, "max_input_chars_per_word");
 }
 
+/* --- GGUF's names ----------------------------------------------------------------------------- */
+
+#define ADDED(id, text)                                                                            \
+    "{\"id\": " id ", \"content\": \"" text "\", \"special\": true, \"normalized\": false}"
+#define BERT_NORMAL "{\"type\": \"BertNormalizer\"}"
+#define BERT_WORDS "{\"type\": \"BertPreTokenizer\"}"
+#define BERT_ENDS "{\"type\": \"BertProcessing\", \"cls\": [\"[CLS]\", 1], \"sep\": [\"[SEP]\", 2]}"
+#define BERT_VOCAB "\"[UNK]\": 0, \"[CLS]\": 1, \"[SEP]\": 2, \"un\": 3, \"##able\": 4, \"##\": 5"
+
+static oa__tokenizer_json *bert(const char *normal, const char *words, const char *ends,
+                                const char *model, const char *added)
+{
+    oa__tokenizer_json *t;
+    char json[4096];
+    snprintf(json, sizeof json,
+             "{\"added_tokens\": [" ADDED("1", "[CLS]") ", " ADDED(
+                 "2", "[SEP]") "%s], "
+                               "\"normalizer\": %s, \"pre_tokenizer\": %s, \"post_processor\": %s, "
+                               "\"model\": "
+                               "{\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", %s}}",
+             added, normal, words, ends, model);
+    int rc = oa__tokenizer_json_new(&t, NULL, json, strlen(json), NULL);
+    if (rc < 0) fail_msg("%s: %s", json, oa_error_last());
+    return t;
+}
+
+static void test_text_tokenizer_json_models__wordpiece_in_gguf(void **state)
+{
+    (void)state;
+    static const char *const want[] = {"[UNK]", "[CLS]", "[SEP]", "\u2581un", "able", "\u2581##"};
+    oa__tokenizer_json *t =
+        bert(BERT_NORMAL, BERT_WORDS, BERT_ENDS, "\"vocab\": {" BERT_VOCAB "}", "");
+    assert_string_equal(oa__tokenizer_json_ggml(t), "bert");
+    const oa__vocab_spec *s = oa__tokenizer_json_ggml_spec(t);
+    assert_int_equal(s->n_tokens, 6);
+    for (size_t i = 0; i < 6; i++) {
+        assert_int_equal(s->tokens[i].len, strlen(want[i]));
+        assert_memory_equal(s->tokens[i].data, want[i], s->tokens[i].len);
+    }
+    assert_int_equal(s->bos_id, 1);
+    assert_int_equal(s->suffix[0], 2);
+    assert_false(s->keep_case || s->keep_accents);
+    oa__tokenizer_json_free(t);
+
+    static const struct {
+        const char *options;
+        bool keep_case, keep_accents;
+    } normals[] = {{"\"lowercase\": false", true, true},
+                   {"\"lowercase\": true, \"strip_accents\": false", false, true},
+                   {"\"lowercase\": false, \"strip_accents\": true", true, false}};
+    for (size_t i = 0; i < OA__ARRAY_LEN(normals); i++) {
+        char normal[128];
+        snprintf(normal, sizeof normal, "{\"type\": \"BertNormalizer\", %s}", normals[i].options);
+        t = bert(normal, BERT_WORDS, BERT_ENDS, "\"vocab\": {" BERT_VOCAB "}", "");
+        assert_string_equal(oa__tokenizer_json_ggml(t), "bert");
+        assert_int_equal(oa__tokenizer_json_ggml_spec(t)->keep_case, normals[i].keep_case);
+        assert_int_equal(oa__tokenizer_json_ggml_spec(t)->keep_accents, normals[i].keep_accents);
+        oa__tokenizer_json_free(t);
+    }
+}
+
+static void test_text_tokenizer_json_models__no_wordpiece_in_gguf(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *normal, *words, *ends, *model, *added;
+    } cases[] = {
+        {"null", BERT_WORDS, BERT_ENDS, "\"vocab\": {" BERT_VOCAB "}", ""},
+        {"{\"type\": \"BertNormalizer\", \"clean_text\": false}", BERT_WORDS, BERT_ENDS,
+         "\"vocab\": {" BERT_VOCAB "}", ""},
+        {BERT_NORMAL, "{\"type\": \"Whitespace\"}", BERT_ENDS, "\"vocab\": {" BERT_VOCAB "}", ""},
+        {BERT_NORMAL, BERT_WORDS, "null", "\"vocab\": {" BERT_VOCAB "}", ""},
+        {BERT_NORMAL, BERT_WORDS, BERT_ENDS,
+         "\"max_input_chars_per_word\": 5, \"vocab\": {" BERT_VOCAB "}", ""},
+        {BERT_NORMAL, BERT_WORDS, BERT_ENDS,
+         "\"continuing_subword_prefix\": \"@@\", \"vocab\": {" BERT_VOCAB "}", ""},
+        /* Two tokens of one text; one that seems to begin a word. */
+        {BERT_NORMAL, BERT_WORDS, BERT_ENDS, "\"vocab\": {" BERT_VOCAB ", \"##[SEP]\": 6}", ""},
+        {BERT_NORMAL, BERT_WORDS, BERT_ENDS, "\"vocab\": {" BERT_VOCAB ", \"##\u2581a\": 6}", ""},
+        {BERT_NORMAL, BERT_WORDS, BERT_ENDS, "\"vocab\": {" BERT_VOCAB "}",
+         ", {\"id\": 6, \"content\": \"Xyz\", \"special\": false, \"normalized\": true}"},
+    };
+    for (size_t i = 0; i < OA__ARRAY_LEN(cases); i++) {
+        oa__tokenizer_json *t =
+            bert(cases[i].normal, cases[i].words, cases[i].ends, cases[i].model, cases[i].added);
+        if (oa__tokenizer_json_ggml(t)) fail_msg("case %zu has a name", i);
+        oa__tokenizer_json_free(t);
+    }
+}
+
+static void test_text_tokenizer_json_models__unigram_in_gguf(void **state)
+{
+    (void)state;
+    static const char space[] = METASPACE;
+#define JOINED "{\"type\": \"Replace\", \"pattern\": {\"Regex\": \" {2,}\"}, \"content\": \" \"}"
+#define VOCAB "[\"<s>\", 0], [\"?\", 0], [\"\u2581\", -1], [\"a\", -2]"
+    static const struct {
+        const char *normal, *words, *model;
+        bool good, joins, prefix;
+    } cases[] = {
+        {"null", space, "\"vocab\": [" VOCAB "]", true, false, true},
+        {JOINED, space, "\"vocab\": [" VOCAB "]", true, true, true},
+        {JOINED, space, "\"vocab\": [" VOCAB ", [\"\u2581\u2581\", -1]]", true, true, true},
+        /* Runs of spaces count here, and words are cut between them. */
+        {"null", space, "\"vocab\": [" VOCAB ", [\"\u2581\u2581\", -1]]", false, 0, 0},
+        {JOINED, space, "\"vocab\": [" VOCAB ", [\"a\u2581a\", -1]]", false, 0, 0},
+        {"{\"type\": \"Lowercase\"}", space, "\"vocab\": [" VOCAB "]", false, 0, 0},
+        {"{\"type\": \"Strip\"}", space, "\"vocab\": [" VOCAB "]", false, 0, 0},
+        {"null", "null", "\"vocab\": [" VOCAB "]", false, 0, 0},
+        /* No map: words end at what GGUF takes for a character. */
+        {"null",
+         "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"WhitespaceSplit\"}, " METASPACE
+         "]}",
+         "\"vocab\": [" VOCAB "]", false, 0, 0},
+        {"null", space, "\"vocab\": [" VOCAB ", [\"a\", -2]]", false, 0, 0},
+        {"null", space, "\"byte_fallback\": true, \"vocab\": [" VOCAB ", [\"<0x00>\", -2]]", false,
+         0, 0},
+        {"null", "{\"type\": \"Metaspace\", \"prepend_scheme\": \"never\"}",
+         "\"vocab\": [" VOCAB "]", true, false, false},
+        {JOINED, "{\"type\": \"Metaspace\", \"prepend_scheme\": \"never\"}",
+         "\"vocab\": [" VOCAB "]", false, 0, 0},
+    };
+    for (size_t i = 0; i < OA__ARRAY_LEN(cases); i++) {
+        oa__tokenizer_json *t;
+        char json[2048];
+        snprintf(
+            json, sizeof json,
+            "{\"added_tokens\": [" ADDED("0", "<s>") ", " ADDED(
+                "9",
+                "<x>") "], "
+                       "\"normalizer\": %s, \"pre_tokenizer\": %s, \"post_processor\": {\"type\": "
+                       "\"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": "
+                       "\"<s>\"}}, "
+                       "{\"Sequence\": {\"id\": \"A\"}}], \"special_tokens\": {\"<s>\": {\"ids\": "
+                       "[0]}}}, \"model\": {\"type\": \"Unigram\", \"unk_id\": 1, %s}}",
+            cases[i].normal, cases[i].words, cases[i].model);
+        int rc = oa__tokenizer_json_new(&t, NULL, json, strlen(json), NULL);
+        if (rc < 0) fail_msg("case %zu: %s", i, oa_error_last());
+        const oa__vocab_spec *s = oa__tokenizer_json_ggml_spec(t);
+        const char *name = oa__tokenizer_json_ggml(t);
+        if ((name != NULL) != cases[i].good) fail_msg("case %zu: %s", i, name ? name : "no name");
+        if (name) {
+            assert_string_equal(name, "t5");
+            assert_int_equal(s->remove_extra_spaces, cases[i].joins);
+            assert_int_equal(s->add_space_prefix, cases[i].prefix);
+            assert_int_equal(s->bos_id, 0);
+            assert_true(s->add_bos && !s->add_eos);
+            assert_true(s->scores[3] < -1.9f && s->scores[3] > -2.1f);
+            assert_true(s->scores[8] < -9999); /* an id that the file leaves out */
+        }
+        oa__tokenizer_json_free(t);
+    }
+}
+
+/* What a normaliser makes look like a control token is none: Hugging Face's unigram takes it. */
+static void test_text_tokenizer_json_models__control_from_normal_form(void **state)
+{
+    (void)state;
+    oa__vocab *v = read("{\"added_tokens\": [" ADDED(
+        "0", "<s>") "], \"normalizer\": {\"type\": "
+                    "\"Lowercase\"}, \"model\": {\"type\": \"Unigram\", \"unk_id\": 1, "
+                    "\"vocab\": [[\"<s>\", 0], [\"?\", 0], [\"<\", -1], [\"s\", -1], "
+                    "[\">\", -1]]}}");
+    EXPECT(v, "<S>", 0, 2, 3, 4, );
+    EXPECT(v, "<S><s>", OA_TOKENIZE_SPECIAL, 2, 3, 4, 0, );
+    oa__vocab_free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +319,10 @@ int main(void)
         cmocka_unit_test(test_text_tokenizer_json_models__wordpiece),
         cmocka_unit_test(test_text_tokenizer_json_models__charsmap),
         cmocka_unit_test(test_text_tokenizer_json_models__bad),
+        cmocka_unit_test(test_text_tokenizer_json_models__wordpiece_in_gguf),
+        cmocka_unit_test(test_text_tokenizer_json_models__no_wordpiece_in_gguf),
+        cmocka_unit_test(test_text_tokenizer_json_models__unigram_in_gguf),
+        cmocka_unit_test(test_text_tokenizer_json_models__control_from_normal_form),
     };
     return cmocka_run_group_tests_name("text_tokenizer_json_models", tests, NULL, NULL);
 }
