@@ -11,9 +11,10 @@ import sys
 import time
 
 import harness
-from harness import EXE, Home, check, check_error, need_tiny, run
+from harness import EXE, Home, Skip, check, check_error, need_tiny, run
 
 SHAPE = os.environ.get("OA_TEST_SHAPE", "")
+MEMORY = os.environ.get("OA_TEST_MEMORY", "")
 QUICK = ["-r", "2", "-p", "16", "-n", "4", "-t", "1", "--long", "0", "--batch", "0"]
 
 # Answers as llama-bench does, 100 tokens/s of a prompt, 10 made, and notes each call.
@@ -80,6 +81,24 @@ def test_shapes_are_what_they_say():
         check(len(ids) >= 4, ids)
         r = run("tokenize", "-m", path, "--decode", *ids, home=home)
         check(r.out.rstrip("\n") == "ab \u00e9", repr(r.out))
+
+
+def test_memory_is_foretold():
+    """A whole context of all kinds of tokens takes what info says, within 3 %."""
+    if os.environ.get("OA_TEST_SANITIZE", "none") != "none":
+        raise Skip("sanitizers take memory of their own")
+    if not os.path.exists("/proc/self/status"):
+        raise Skip("no /proc")
+    with Home() as home:
+        # Rows of a mapped table that no token looked up take nothing: at most what is foretold.
+        for least, shape, kind, *more in ((0.97, "smollm-135m", "Q8_0"),
+                                          (0.8, "llama-1.1b", "Q4_K_M", "layers=5"),
+                                          (0.8, "neox-410m", "Q4_0", "layers=12")):
+            path = make_shape(home, shape, kind, *more)
+            done = subprocess.run([MEMORY, path, "256"], check=True, stdout=subprocess.PIPE)
+            o = json.loads(done.stdout)
+            share = o["peak"] / o["foretold"]
+            check(least < share < 1.03, shape, kind, share, o)
 
 
 def test_bench_json():
