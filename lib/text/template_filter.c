@@ -99,7 +99,7 @@ static int f_safe(tmpl *t, tval in, const tcall *call, tval *out)
     return OA_OK;
 }
 
-static int escape(tmpl *t, tval in, bool again, tval *out)
+int oa__tmpl_escape(tmpl *t, tval in, bool again, tval *out)
 {
     static const char *const to[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
     OA__TRY(oa__tmpl_to_str(t, in, out));
@@ -126,13 +126,13 @@ static int escape(tmpl *t, tval in, bool again, tval *out)
 static int f_escape(tmpl *t, tval in, const tcall *call, tval *out)
 {
     OA__TRY(no_args(t, "escape", call));
-    return escape(t, in, false, out);
+    return oa__tmpl_escape(t, in, false, out);
 }
 
 static int f_forceescape(tmpl *t, tval in, const tcall *call, tval *out)
 {
     OA__TRY(no_args(t, "forceescape", call));
-    return escape(t, in, true, out);
+    return oa__tmpl_escape(t, in, true, out);
 }
 
 static int f_replace(tmpl *t, tval in, const tcall *call, tval *out)
@@ -542,13 +542,14 @@ const tfilter oa__tmpl_filters_text[] = {
     {"upper", f_upper},
     {"urlencode", f_urlencode},
     {"wordcount", f_wordcount},
-    /* jinja2 has these too; no chat template needs them. */
+    {"wordwrap", oa__tmpl_wordwrap},
+    {"xmlattr", oa__tmpl_xmlattr},
+    /* jinja2 has these too: one is no function of its input, the others hang on the version of
+     * Python and of HTML's list of names. No chat template needs them. */
     {"pprint", f_unsupported},
     {"random", f_unsupported},
     {"striptags", f_unsupported},
     {"urlize", f_unsupported},
-    {"wordwrap", f_unsupported},
-    {"xmlattr", f_unsupported},
     {NULL, NULL},
 };
 

@@ -549,6 +549,10 @@ typedef struct tfilter {
 int oa__tmpl_filter_find(const char *name, size_t len); /* -1 = unknown */
 int oa__tmpl_filter_call(tmpl *t, int id, tval in, const tcall *call, tval *out);
 extern const tfilter oa__tmpl_filters_text[], oa__tmpl_filters_seq[]; /* end with a NULL name */
+/* For HTML; a string that is marked safe stays as it is unless `again`. */
+int oa__tmpl_escape(tmpl *t, tval in, bool again, tval *out);
+int oa__tmpl_wordwrap(tmpl *t, tval in, const tcall *call, tval *out); /* template_filter_rare.c */
+int oa__tmpl_xmlattr(tmpl *t, tval in, const tcall *call, tval *out);
 int oa__tmpl_test_find(const char *name, size_t len);
 int oa__tmpl_test_call(tmpl *t, int id, tval in, const tcall *call, bool *out);
 

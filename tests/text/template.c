@@ -113,6 +113,10 @@ static void test_text_template__filters(void **state)
          "[('a', 2), ('b', 1)]2"},
         {"{{ l | reverse | list }}{{ 'abc' | reverse }}{{ [1, 2, 3] | batch(2) | list }}",
          "[2, 1, 3]cba[[1, 2], [3]]"},
+        {"{{ 'a well-known word' | wordwrap(7) }}", "a well-\nknown\nword"},
+        {"{{ 'abcdef gh\n\nij' | wordwrap(4, true, '/') }}", "abcd/ef/gh//ij"},
+        {"{{ 'abcdef gh' | wordwrap(4, false) }}", "abcdef\ngh"},
+        {"<a{{ {'id': 'x<y', 'n': 1, 'no': none} | xmlattr }}>", "<a id=\"x&lt;y\" n=\"1\">"},
         {"{{ '%s-%03d' | format('a', 5) }}{{ '<' | e }}{{ 'a b' | wordcount }}", "a-005&lt;2"},
     };
     CHECK(cases);

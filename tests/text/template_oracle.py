@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chat templates against jinja2: realistic templates, snippets, and random expressions.
 
-usage: template_oracle.py RENDER_JSONL [templates] [snippets] [random] [mutated] [N [SEED]]
+usage: template_oracle.py RENDER_JSONL [templates] [snippets] [random] [mutated] [wrapped] [N [SEED]]
 
 Text must be equal, and what is an error there must be an error here. A random template that needs
 what we refuse on purpose (numbers over 64 bits, a few rare functions) counts as refused; those must
@@ -197,8 +197,31 @@ def run_mutated(c, n, seed):
     return c.done(f"mutated, seed {seed}")
 
 
+WRAP_PIECES = ["a", "b", "word", "-", "--", "---", " ", "  ", "\t", "\n", "\u3000", "\x1c", "é",
+               "e\u0301", "1", "_", "!", "'", ".", "foo-bar", "x-y-z", "½", "²", "٣", "一", "😀",
+               "\r\n", "\x0b", "\xa0", "extraordinarily", "—", "&"]
+WRAP_TEMPLATES = [
+    "{{ s | wordwrap(w, b, none, h) }}|{{ d | xmlattr }}",
+    "{{ s | wordwrap(width=w, break_long_words=b, wrapstring='<>', break_on_hyphens=h) }}|"
+    "{{ d | xmlattr(false) }}"]
+
+
+def run_wrapped(c, n, seed):
+    """Lines of odd words, and attributes of odd names."""
+    r = random.Random(seed)
+    for i in range(n):
+        name = "".join(r.choice("ab/><&\"' =é-") for _ in range(r.randint(0, 3)))
+        values = {"x": r.choice([None, 1, True, "<&'\"", [1, "a"], 1.5]),
+                  name if r.random() < 0.4 else "id": r.choice(["v", 0, None])}
+        text = "".join(r.choice(WRAP_PIECES) for _ in range(r.randint(0, 30)))
+        c.case(f"wrapped {i}, {text!r}, {values}", WRAP_TEMPLATES[i % 2],
+               {"s": text, "d": values, "b": r.random() < 0.7, "h": r.random() < 0.7,
+                "w": r.choice([1, 2, 3, 4, 5, 7, 10, 20, 79, 0, -1])})
+    return c.done(f"wrapped, seed {seed}")
+
+
 def main():
-    args = sys.argv[2:] or ["templates", "snippets", "random", "mutated"]
+    args = sys.argv[2:] or ["templates", "snippets", "random", "mutated", "wrapped"]
     ours, env = Ours(sys.argv[1]), template_env.make_env()
     numbers = [int(a) for a in args if a.isdigit()] + [None, None]
     ok = True
@@ -210,6 +233,8 @@ def main():
         ok = run_random(Comparison(ours, env), numbers[0] or 4000, numbers[1] or 1) and ok
     if "mutated" in args:
         ok = run_mutated(Comparison(ours, env), numbers[0] or 4000, numbers[1] or 1) and ok
+    if "wrapped" in args:
+        ok = run_wrapped(Comparison(ours, env), numbers[0] or 4000, numbers[1] or 1) and ok
     return 0 if ok else 1
 
 
