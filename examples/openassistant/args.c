@@ -23,7 +23,7 @@ typedef struct option {
 #define AT(field) offsetof(cli_args, field)
 #define LOADS (CLI_CHAT | CLI_RUN | CLI_BENCH | CLI_PERPLEXITY | CLI_EMBED)
 #define SPEAKS (CLI_CHAT | CLI_RUN)
-#define WRITES (CLI_CONVERT | CLI_QUANTIZE | CLI_MERGE)
+#define WRITES (CLI_CONVERT | CLI_QUANTIZE | CLI_MERGE | CLI_PACK)
 #define ALL (LOADS | CLI_INFO | CLI_TOKENIZE | CLI_MODELS | WRITES | CLI_PULL)
 
 static const option options[] = {
@@ -91,7 +91,7 @@ static const option options[] = {
     {"head", 0, TEXT, AT(head), CLI_EMBED, "FILE", "the same, by the head in a file"},
     {"function", 0, TEXT, AT(function), CLI_EMBED, "NAME",
      "what scores go through: none, sigmoid or softmax; default: as the head says"},
-    {"type", 0, TEXT, AT(type), CLI_CONVERT | CLI_MERGE, "TYPE",
+    {"type", 0, TEXT, AT(type), CLI_CONVERT | CLI_MERGE | CLI_PACK, "TYPE",
      "type of the matrices, as quantize takes it; without it each stays as it is"},
     {"pure", 0, SWITCH, AT(pure), CLI_CONVERT | CLI_QUANTIZE, NULL,
      "the type for every matrix, none of them larger"},

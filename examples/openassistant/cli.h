@@ -39,7 +39,8 @@ enum cli_verb_bit {
     CLI_PERPLEXITY = 1 << 8,
     CLI_PULL = 1 << 9,
     CLI_MERGE = 1 << 10,
-    CLI_EMBED = 1 << 11
+    CLI_EMBED = 1 << 11,
+    CLI_PACK = 1 << 12
 };
 
 /* A sampler parameter given as an option. */
@@ -213,11 +214,14 @@ int verb_pull(cli_args *args);
 int verb_convert(cli_args *args);
 int verb_quantize(cli_args *args);
 int verb_merge(cli_args *args);
+int verb_pack(cli_args *args);
 int verb_perplexity(cli_args *args);
 int verb_embed(cli_args *args);
 
-/* Write `in` to `out` with matrices of `type` (NULL = as they are); exit code. */
-int convert_run(const cli_args *args, const char *in, const char *out, const char *type);
+/* Write `in` to `out` with matrices of `type` (NULL = as they are); exit code. flags are those of
+ * oa_convert() that the verb stands for. */
+int convert_run(const cli_args *args, const char *in, const char *out, const char *type,
+                uint32_t flags);
 bool convert_check_type(const char *type); /* it is one */
 void quantize_print_types(FILE *out);      /* for the help text */
 

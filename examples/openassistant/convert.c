@@ -51,12 +51,14 @@ static int print_done(const char *in, const char *out, const char *type,
     return CLI_OK;
 }
 
-int convert_run(const cli_args *args, const char *in, const char *out, const char *type)
+int convert_run(const cli_args *args, const char *in, const char *out, const char *type,
+                uint32_t flags)
 {
     oa_convert_result done = OA_CONVERT_RESULT_INIT;
     oa_convert_opts opts = OA_CONVERT_OPTS_INIT;
     report r = {args, json_array()};
-    opts.flags = (args->pure ? OA_CONVERT_PURE : 0) | (args->no_mmap ? OA_CONVERT_NO_MMAP : 0);
+    opts.flags =
+        flags | (args->pure ? OA_CONVERT_PURE : 0) | (args->no_mmap ? OA_CONVERT_NO_MMAP : 0);
     opts.n_threads = args->n_threads;
     opts.type = type;
     opts.log_level = args->verbose ? OA_LOG_INFO : OA_LOG_WARN;
@@ -110,5 +112,5 @@ int verb_convert(cli_args *args)
         return ui_usage("convert", "--type: found '%s', 'openassistant help quantize' lists them",
                         args->type);
     if (args->pure && !args->type) return ui_usage("convert", "--pure wants a --type");
-    return convert_run(args, args->words[0], args->words[1], args->type);
+    return convert_run(args, args->words[0], args->words[1], args->type, 0);
 }

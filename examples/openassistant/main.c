@@ -22,6 +22,8 @@ const cli_verb cli_verbs[] = {
      "write a model file of a smaller type", verb_quantize},
     {"merge", CLI_MERGE, "[OPTION]... --adapter PATH[=SCALE] MODEL OUT.gguf",
      "write a model file with adapters made part of it", verb_merge},
+    {"pack", CLI_PACK, "[OPTION]... MODEL OUT.gguf",
+     "write a model file that opens at once and is shared", verb_pack},
     {"perplexity", CLI_PERPLEXITY, "[OPTION]... FILE", "measure how well a model predicts a text",
      verb_perplexity},
     {"embed", CLI_EMBED, "[OPTION]... [TEXT... | -]", "turn texts into vectors", verb_embed},

@@ -11,5 +11,5 @@ int verb_merge(cli_args *args)
     if (args->type && !convert_check_type(args->type))
         return ui_usage("merge", "--type: found '%s', 'openassistant help quantize' lists them",
                         args->type);
-    return convert_run(args, args->words[0], args->words[1], args->type);
+    return convert_run(args, args->words[0], args->words[1], args->type, 0);
 }

@@ -38,7 +38,7 @@ _openassistant()
             elif [[ $cur == -* ]]; then
                 words=$("$cmd" help --words "$verb" 2>/dev/null)
             elif [[ $verb == convert || $verb == quantize || $verb == merge ||
-                $verb == perplexity ]]; then
+                $verb == pack || $verb == perplexity ]]; then
                 [[ $verb == quantize ]] && words=$("$cmd" help quantize 2>/dev/null |
                     awk '/^Types/ {on = 1; next} on {print $1}')
                 mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")

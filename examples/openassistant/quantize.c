@@ -11,7 +11,7 @@ int verb_quantize(cli_args *args)
     if (!convert_check_type(args->words[2]))
         return ui_usage("quantize", "found type '%s', 'openassistant help quantize' lists them",
                         args->words[2]);
-    return convert_run(args, args->words[0], args->words[1], args->words[2]);
+    return convert_run(args, args->words[0], args->words[1], args->words[2], 0);
 }
 
 void quantize_print_types(FILE *out)

@@ -15,9 +15,12 @@ extern "C" {
 
 /** Switches of oa_convert_opts::flags. */
 enum oa_convert_flags {
-    OA_CONVERT_PURE = 1 << 0,   /**< the type for every matrix, also where its recipe says a larger
-                                     one */
-    OA_CONVERT_NO_MMAP = 1 << 1 /**< read the input into memory instead of mapping it */
+    OA_CONVERT_PURE = 1 << 0,    /**< the type for every matrix, also where its recipe says a larger
+                                      one */
+    OA_CONVERT_NO_MMAP = 1 << 1, /**< read the input into memory instead of mapping it */
+    OA_CONVERT_PACK = 1 << 2     /**< lay the matrices out as the kernels want them: a file that is
+                                      used where it is mapped, and of no use to other programs;
+                                      without it a packed input is laid out as ever */
 };
 
 /** What oa_convert() wrote. */
@@ -82,6 +85,11 @@ typedef struct oa_convert_opts {
  * vectors, expert routers and position tables become F32. A matrix whose row is no multiple of the
  * type's block falls back: Q2_K, Q3_K and IQ4_XS to IQ4_NL, Q4_K to Q5_0, Q5_K to Q5_1, Q6_K to
  * Q8_0; blocks of 32 to F16.
+ *
+ * With #OA_CONVERT_PACK the matrices are written in the layout that products want, which is the
+ * same on every machine: such a model opens in a moment, and processes that use it share its
+ * memory. Its answers are the same. A file that was packed with layouts of another version is
+ * refused (OA_EVERSION) and has to be packed again.
  *
  * @param path      what oa_model_open() takes; not kept after return
  * @param out_path  UTF-8 path of the file to write; an existing file is replaced, unless it is

@@ -36,15 +36,29 @@ enum oa__gguf_type {
 };
 
 typedef struct oa__gguf_tensor {
-    const char *name; /* NUL-terminated, owned by the gguf */
-    uint32_t type;    /* enum oa__type, known */
-    uint32_t n_dims;  /* 1 to 4 */
-    uint64_t dims[4]; /* innermost first; 1 beyond n_dims */
-    const void *data; /* the bytes where they lie; NULL when a source makes them, or not there */
-    size_t size;      /* bytes */
-    size_t offset;    /* in the file; of a virtual one: as if it were written */
-    bool there;       /* false: opened with header_only, and the file ends before */
+    const char *name;   /* NUL-terminated, owned by the gguf */
+    uint32_t type;      /* enum oa__type, known */
+    uint32_t n_dims;    /* 1 to 4 */
+    uint64_t dims[4];   /* innermost first; 1 beyond n_dims */
+    const void *data;   /* the rows where they lie; NULL when they are made, or not there */
+    size_t size;        /* bytes of the rows */
+    size_t stored;      /* bytes in the file; the same unless packed */
+    size_t offset;      /* in the file; of a virtual one: as if it were written */
+    bool there;         /* false: opened with header_only, and the file ends before */
+    bool packed;        /* laid out as kern.h says: rows are made by oa__gguf_tensor_load() */
+    const void *groups; /* of a packed one: the bytes where they lie, or NULL as data */
 } oa__gguf_tensor;
+
+/* A packed tensor has its type plus this number, so that other programs refuse it. Each of its
+ * matrices (dims 0 and 1) is packed alone. The layouts are versioned by a key (u32). */
+#define OA__GGUF_PACKED 0x4f410000u
+#define OA__GGUF_PACKED_KEY "openassistant.packed.version"
+enum { OA__GGUF_PACKED_VERSION = 1, OA__GGUF_PACKED_ALIGNMENT = 64 };
+
+/* Bytes of a tensor's rows, and what a file holds of it; type as files have it. OA_EFORMAT,
+ * OA_EUNSUPPORTED. */
+int oa__gguf_sizes(const char *name, uint32_t type, const uint64_t dims[4], size_t *size,
+                   size_t *stored);
 
 /* Open and validate a GGUF v2 or v3 file. header_only: the tensor data need not be there
  * (vocabulary files; also estimates), their offsets are still checked against each other. A file
@@ -141,7 +155,8 @@ int oa__gguf_writer_strings(oa__gguf_writer *w, const char *key, const char *con
 int oa__gguf_writer_remove(oa__gguf_writer *w, const char *key);
 /* All metadata of another file, in its order. */
 int oa__gguf_writer_copy(oa__gguf_writer *w, const oa__gguf *from);
-/* The next tensor; names must differ, type must be known, dims innermost first. */
+/* The next tensor; names must differ, type must be known (plus OA__GGUF_PACKED when it will be
+ * packed, and the key must be set then), dims innermost first. */
 int oa__gguf_writer_tensor(oa__gguf_writer *w, const char *name, uint32_t type, uint32_t n_dims,
                            const uint64_t *dims);
 size_t oa__gguf_writer_tensor_count(const oa__gguf_writer *w);

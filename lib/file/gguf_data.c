@@ -75,8 +75,25 @@ uint64_t oa__gguf_fingerprint(const oa__gguf *g)
     return oa__gguf_sample(h, g->data + size, g->size - size);
 }
 
+/* The rows of packed matrices. */
+static void unpack(const oa__gguf_tensor *t, uint8_t *dst)
+{
+    const size_t n_rows = (size_t)t->dims[1], n = (size_t)(t->dims[2] * t->dims[3]);
+    const size_t row_size = t->size / n / n_rows, matrix = t->stored / n;
+    oa__weight w = {.type = t->type, .n_rows = n_rows, .n_cols = (size_t)t->dims[0]};
+    for (size_t i = 0; i < n; i++) {
+        w.data = (const uint8_t *)t->groups + i * matrix;
+        for (size_t r = 0; r < n_rows; r++, dst += row_size)
+            oa__weight_row(&w, r, dst);
+    }
+}
+
 int oa__gguf_tensor_load(const oa__gguf *g, const oa__gguf_tensor *t, void *dst)
 {
+    if (t->groups != NULL) {
+        unpack(t, dst);
+        return OA_OK;
+    }
     if (t->data != NULL) {
         memcpy(dst, t->data, t->size);
         return OA_OK;
@@ -98,5 +115,5 @@ void oa__gguf_tensor_drop_part(const oa__gguf *g, const oa__gguf_tensor *t, size
 
 void oa__gguf_tensor_drop(const oa__gguf *g, const oa__gguf_tensor *t)
 {
-    oa__gguf_tensor_drop_part(g, t, 0, t->size);
+    oa__gguf_tensor_drop_part(g, t, 0, t->stored);
 }

@@ -44,7 +44,7 @@ int oa__gguf_writer_save(const oa__gguf_writer *w, const char *path, oa__gguf_gi
     OA__TRY(oa__gguf_writer_finish(w, &g, &source));
     progress->total = 0;
     for (size_t i = 0; i < g->n_tensors; i++)
-        progress->total += g->tensors[i].size;
+        progress->total += g->tensors[i].stored;
     OA__TRY_GOTO(oa__file_out_open(&f, oa__gguf_writer_mem(w), path));
     OA__TRY_GOTO(oa__file_out_write(f, g->data, g->size));
     size_t at = g->size;
@@ -54,9 +54,9 @@ int oa__gguf_writer_save(const oa__gguf_writer *w, const char *path, oa__gguf_gi
         OA__TRY_GOTO(oa__progress_poll(progress, done));
         OA__TRY_GOTO(give(arg, i, done, &data));
         OA__TRY_GOTO(pad(f, t->offset - at));
-        OA__TRY_GOTO(write_tensor(f, data, t->size, progress, done));
-        at = t->offset + t->size;
-        done += t->size;
+        OA__TRY_GOTO(write_tensor(f, data, t->stored, progress, done));
+        at = t->offset + t->stored;
+        done += t->stored;
     }
     OA__TRY_GOTO(pad(f, (g->alignment - at % g->alignment) % g->alignment));
     OA__TRY_GOTO(oa__progress_poll(progress, done));

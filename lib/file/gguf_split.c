@@ -127,6 +127,10 @@ static int join(split *s, oa__gguf **out)
         for (size_t k = 0; k < s->parts[i]->n_tensors; k++) {
             const oa__gguf_tensor *t = &s->parts[i]->tensors[k];
             s->places[at++] = (place){(uint32_t)i, t};
+            if (t->packed) {
+                rc = oa__err(OA_EUNSUPPORTED, "tensor %s is packed, in a part of a model", t->name);
+                goto fail;
+            }
             OA__TRY_GOTO(oa__gguf_writer_tensor(w, t->name, t->type, t->n_dims, t->dims));
         }
     }

@@ -54,7 +54,43 @@ static int read_dims(oa__gguf_cursor *c, const char *name, oa__gguf_tensor *t)
     return OA_OK;
 }
 
-static int read_tensor(oa__gguf *g, oa__gguf_cursor *c, size_t index)
+int oa__gguf_sizes(const char *name, uint32_t type, const uint64_t dims[4], size_t *size,
+                   size_t *stored)
+{
+    const bool packed = (type & ~0xffffu) == OA__GGUF_PACKED;
+    if (packed) type &= 0xffff;
+    OA__TRY(oa__type_row_size(type, dims[0], size));
+    for (uint32_t i = 1; i < 4; i++) {
+        if (dims[i] > SIZE_MAX || !oa__mul_size(*size, (size_t)dims[i], size))
+            return oa__err(OA_EFORMAT, "tensor %s: its size overflows", name);
+    }
+    *stored = *size;
+    if (!packed) return OA_OK;
+    OA__TRY(oa__weight_size(type, (size_t)dims[1], (size_t)dims[0], stored));
+    if (*stored == 0) {
+        return oa__err(OA_EUNSUPPORTED, "tensor %s: is packed, which %s can't be", name,
+                       oa__type_get(type)->name);
+    }
+    if (!oa__mul_size(*stored, (size_t)dims[2], stored) ||
+        !oa__mul_size(*stored, (size_t)dims[3], stored)) {
+        return oa__err(OA_EFORMAT, "tensor %s: its size overflows", name);
+    }
+    return OA_OK;
+}
+
+/* Whether the file may have packed tensors. */
+static int check_packed(const oa__gguf *g, bool *may)
+{
+    uint64_t version;
+    *may = oa__gguf_has(g, OA__GGUF_PACKED_KEY);
+    if (!*may) return OA_OK;
+    OA__TRY(oa__gguf_u64(g, OA__GGUF_PACKED_KEY, &version));
+    if (version == OA__GGUF_PACKED_VERSION) return OA_OK;
+    return oa__err(OA_EVERSION, "packed with version %llu of the layouts, want %d: pack it again",
+                   (unsigned long long)version, OA__GGUF_PACKED_VERSION);
+}
+
+static int read_tensor(oa__gguf *g, oa__gguf_cursor *c, size_t index, bool may_pack)
 {
     const char *name;
     size_t len;
@@ -76,22 +112,22 @@ static int read_tensor(oa__gguf *g, oa__gguf_cursor *c, size_t index)
     uint64_t type, offset;
     OA__TRY(oa__gguf_read(c, 4, "a tensor type", &type));
     OA__TRY(oa__gguf_read(c, 8, "a tensor offset", &offset));
-    const oa__type_info *info = oa__type_get((uint32_t)type);
+    t->packed = (type & ~(uint64_t)0xffff) == OA__GGUF_PACKED;
+    if (t->packed && !may_pack) {
+        return oa__err(OA_EFORMAT, "tensor %s: is packed, but key %s is missing", name,
+                       OA__GGUF_PACKED_KEY);
+    }
+    t->type = (uint32_t)type & (t->packed ? 0xffff : UINT32_MAX);
+    const oa__type_info *info = oa__type_get(t->type);
     if (info == NULL) {
         return oa__err(OA_EUNSUPPORTED, "tensor %s: type %llu is not supported", name,
                        (unsigned long long)type);
     }
-    t->type = (uint32_t)type;
     if (t->dims[0] % info->block_len != 0) {
         return oa__err(OA_EFORMAT, "tensor %s: rows of %llu elements, %s wants a multiple of %u",
                        name, (unsigned long long)t->dims[0], info->name, info->block_len);
     }
-    OA__TRY(oa__type_row_size(t->type, t->dims[0], &t->size));
-    for (uint32_t i = 1; i < t->n_dims; i++) {
-        if (t->dims[i] > SIZE_MAX || !oa__mul_size(t->size, (size_t)t->dims[i], &t->size)) {
-            return oa__err(OA_EFORMAT, "tensor %s: its size overflows", name);
-        }
-    }
+    OA__TRY(oa__gguf_sizes(name, (uint32_t)type, t->dims, &t->size, &t->stored));
     if (offset > SIZE_MAX) {
         return oa__err(OA_EFORMAT, "tensor %s: offset %llu is too large", name,
                        (unsigned long long)offset);
@@ -122,11 +158,11 @@ static int place_tensors(oa__gguf *g, size_t alignment, bool header_only)
         }
         size_t end;
         if (!oa__add_size(t->offset, g->data_at, &t->offset) ||
-            !oa__add_size(t->offset, t->size, &end)) {
+            !oa__add_size(t->offset, t->stored, &end)) {
             return oa__err(OA_EFORMAT, "tensor %s: offset and size overflow", t->name);
         }
         if (end <= g->size) {
-            t->data = g->data + t->offset;
+            *(t->packed ? &t->groups : &t->data) = g->data + t->offset;
             t->there = true;
         } else if (!header_only) {
             return oa__err(OA_EFORMAT, "tensor %s: ends at byte %zu, the file has %zu", t->name,
@@ -139,7 +175,7 @@ static int place_tensors(oa__gguf *g, size_t alignment, bool header_only)
     for (size_t i = 1; i < g->n_tensors; i++) {
         const oa__gguf_tensor *a = &g->tensors[g->tensor_order[i - 1]];
         const oa__gguf_tensor *b = &g->tensors[g->tensor_order[i]];
-        if (a->offset + a->size > b->offset) {
+        if (a->offset + a->stored > b->offset) {
             return oa__err(OA_EFORMAT, "tensors %s and %s overlap", a->name, b->name);
         }
     }
@@ -161,8 +197,10 @@ int oa__gguf_read_tensors(oa__gguf *g, oa__gguf_cursor *c, uint64_t n_tensors, b
     if (g->tensors == NULL || g->tensor_name_at == NULL || g->tensor_order == NULL) {
         return OA_ENOMEM;
     }
+    bool may_pack;
+    OA__TRY(check_packed(g, &may_pack));
     for (size_t i = 0; i < n; i++)
-        OA__TRY(read_tensor(g, c, i));
+        OA__TRY(read_tensor(g, c, i, may_pack));
     g->n_tensors = n;
     for (size_t i = 0; i < n; i++)
         g->tensors[i].name = g->names.data + g->tensor_name_at[i];

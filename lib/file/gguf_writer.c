@@ -21,7 +21,7 @@ typedef struct tensor {
     size_t name_at;
     uint32_t type, n_dims;
     uint64_t dims[4];
-    size_t size;
+    size_t stored;
 } tensor;
 
 struct oa__gguf_writer {
@@ -204,13 +204,13 @@ int oa__gguf_writer_tensor(oa__gguf_writer *w, const char *name, uint32_t type, 
                      sizeof *w->tensors));
     tensor *t = &w->tensors[w->n_tensors];
     *t = (tensor){.name_at = w->names.len, .type = type, .n_dims = n_dims};
-    OA__TRY(oa__type_row_size(type, dims[0], &t->size));
-    for (uint32_t i = 0; i < n_dims; i++) {
-        t->dims[i] = dims[i];
-        if (i > 0 && (dims[i] > SIZE_MAX || !oa__mul_size(t->size, (size_t)dims[i], &t->size))) {
-            return oa__err(OA_EINVAL, "tensor %s: its size overflows", name);
-        }
-    }
+    for (uint32_t i = 0; i < 4; i++)
+        t->dims[i] = i < n_dims ? dims[i] : 1;
+    size_t size;
+    const bool packed = (type & ~0xffffu) == OA__GGUF_PACKED;
+    OA__TRY(oa__type_row_size(packed ? type & 0xffff : type, dims[0], &size));
+    const int rc = oa__gguf_sizes(name, type, t->dims, &size, &t->stored);
+    if (rc < 0) return rc == OA_EFORMAT ? OA_EINVAL : rc;
     OA__TRY(oa__str_add(&w->names, name, len + 1));
     w->n_tensors++;
     return OA_OK;
@@ -223,7 +223,7 @@ size_t oa__gguf_writer_tensor_count(const oa__gguf_writer *w)
 
 size_t oa__gguf_writer_tensor_size(const oa__gguf_writer *w, size_t i)
 {
-    return w->tensors[i].size;
+    return w->tensors[i].stored;
 }
 
 /* --- the header ---------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ static int put_tensors(const oa__gguf_writer *w, size_t alignment, oa__str *out)
             OA__TRY(put_int(out, t->dims[k], 8));
         OA__TRY(put_int(out, t->type, 4));
         OA__TRY(put_int(out, offset, 8));
-        if (!oa__add_size(offset, t->size, &offset) ||
+        if (!oa__add_size(offset, t->stored, &offset) ||
             !oa__add_size(offset, alignment - 1, &offset)) {
             return oa__err(OA_EINVAL, "tensor %s: offset and size overflow", name);
         }

@@ -7,7 +7,7 @@
 
 #include "model/model_priv.h"
 
-enum { CONVERT_FLAGS = OA_CONVERT_PURE | OA_CONVERT_NO_MMAP, MAX_THREADS = 1024 };
+enum { CONVERT_FLAGS = OA_CONVERT_PURE | OA_CONVERT_NO_MMAP | OA_CONVERT_PACK, MAX_THREADS = 1024 };
 
 typedef struct convert {
     oa__mem mem;
@@ -27,7 +27,9 @@ typedef struct convert {
     oa_convert_result result;
     oa__fallbacks fallbacks;
     uint32_t *types;     /* of the tensors written */
+    bool *packs;         /* likewise */
     void *loaded, *made; /* of the tensor at hand: as it was, as it becomes */
+    void *packed;        /* and that packed */
 } convert;
 
 static int read_opts(convert *c, const oa_convert_opts *opts)
@@ -123,6 +125,22 @@ static uint32_t plan_type(convert *c, const oa__gguf_tensor *t)
     return type;
 }
 
+/* Packed or not, whatever the input is. */
+static int plan_layout(convert *c)
+{
+    const size_t n = oa__gguf_tensor_count(c->in);
+    c->packs = oa__alloc_array(&c->mem, n, sizeof *c->packs);
+    if (c->packs == NULL) return OA_ENOMEM;
+    if (c->opts.flags & OA_CONVERT_PACK) {
+        OA__TRY(oa__pack_choose(c->path.data, c->in, c->packs));
+        OA__TRY(oa__gguf_writer_u32(c->out, "general.alignment", OA__GGUF_PACKED_ALIGNMENT));
+        return oa__gguf_writer_u32(c->out, OA__GGUF_PACKED_KEY, OA__GGUF_PACKED_VERSION);
+    }
+    if (!oa__gguf_has(c->in, OA__GGUF_PACKED_KEY)) return OA_OK;
+    OA__TRY(oa__gguf_writer_remove(c->out, OA__GGUF_PACKED_KEY));
+    return oa__gguf_writer_remove(c->out, "general.alignment");
+}
+
 static int plan(convert *c)
 {
     static const char *const gone[] = {"split.no", "split.count", "split.tensors.count"};
@@ -136,6 +154,7 @@ static int plan(convert *c)
     OA__TRY(oa__recipe_model_read(&c->model, c->in));
     OA__TRY(oa__gguf_writer_new(&c->out, &c->mem));
     OA__TRY(oa__gguf_writer_copy(c->out, c->in));
+    OA__TRY(plan_layout(c));
     for (size_t i = 0; i < OA__ARRAY_LEN(gone); i++)
         OA__TRY(oa__gguf_writer_remove(c->out, gone[i]));
     if (n == 0) return oa__err(OA_EFORMAT, "there are no tensors");
@@ -145,18 +164,19 @@ static int plan(convert *c)
         const oa__gguf_tensor *t = oa__gguf_tensor_at(c->in, i);
         if (!t->there) return oa__err(OA_EFORMAT, "file ends before tensor %s does", t->name);
         const uint32_t type = c->types[i] = plan_type(c, t);
-        size_t row_size;
-        OA__TRY(oa__type_row_size(type, t->dims[0], &row_size));
-        const uint64_t n_rows = t->dims[1] * t->dims[2] * t->dims[3];
+        c->packs[i] = c->packs[i] && oa__kern_shape(type)->packed;
+        const uint32_t written = type + (c->packs[i] ? OA__GGUF_PACKED : 0);
+        size_t size, stored;
+        OA__TRY(oa__gguf_sizes(t->name, written, t->dims, &size, &stored));
         quantised = quantised || is_quantised(type);
         c->result.n_tensors++;
         c->result.n_converted += type != t->type;
         const bool again = type != t->type || oa__merge_changes(c->merge, t->name);
         c->result.n_requantised += again && is_quantised(t->type) && is_quantised(type);
-        c->result.n_params += n_rows * t->dims[0];
+        c->result.n_params += t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3];
         c->result.in_size += t->size;
-        c->result.out_size += n_rows * row_size;
-        OA__TRY(oa__gguf_writer_tensor(c->out, t->name, type, t->n_dims, t->dims));
+        c->result.out_size += stored;
+        OA__TRY(oa__gguf_writer_tensor(c->out, t->name, written, t->n_dims, t->dims));
     }
     oa__fallbacks_say(&c->fallbacks, &c->log);
     if (c->result.n_requantised > 0)
@@ -169,15 +189,10 @@ static int plan(convert *c)
     return quantised ? oa__gguf_writer_u32(c->out, "general.quantization_version", 2) : OA_OK;
 }
 
-/* Tensor i in its new type. */
-static int give(void *arg, size_t i, uint64_t done, const void **data)
+/* Tensor i in its new type, by rows. */
+static int give_rows(convert *c, size_t i, uint64_t done, const void **data)
 {
-    convert *c = arg;
     const oa__gguf_tensor *t = oa__gguf_tensor_at(c->in, i);
-    if (i > 0) oa__gguf_tensor_drop(c->in, oa__gguf_tensor_at(c->in, i - 1));
-    oa__free(&c->mem, c->loaded);
-    oa__free(&c->mem, c->made);
-    c->loaded = c->made = NULL;
     const void *src = t->data;
     if (src == NULL) {
         c->loaded = oa__alloc(&c->mem, t->size);
@@ -209,6 +224,31 @@ static int give(void *arg, size_t i, uint64_t done, const void **data)
     rows.dst = c->made;
     *data = c->made;
     return oa__convert_rows_run(&rows, &c->mem, c->pool, c->cpu_flags, &c->progress, done);
+}
+
+static int give(void *arg, size_t i, uint64_t done, const void **data)
+{
+    convert *c = arg;
+    const oa__gguf_tensor *t = oa__gguf_tensor_at(c->in, i);
+    size_t size, stored;
+    if (i > 0) oa__gguf_tensor_drop(c->in, oa__gguf_tensor_at(c->in, i - 1));
+    oa__free(&c->mem, c->loaded);
+    oa__free(&c->mem, c->made);
+    oa__free(&c->mem, c->packed);
+    c->loaded = c->made = c->packed = NULL;
+    OA__TRY(give_rows(c, i, done, data));
+    if (!c->packs[i]) return OA_OK;
+    OA__TRY(oa__gguf_sizes(t->name, c->types[i] + OA__GGUF_PACKED, t->dims, &size, &stored));
+    c->packed = oa__alloc(&c->mem, stored);
+    if (c->packed == NULL) return OA_ENOMEM;
+    const oa__pack_rows rows = {.rows = *data,
+                                .room = c->packed,
+                                .type = c->types[i],
+                                .n = (size_t)t->dims[0],
+                                .n_rows = (size_t)t->dims[1],
+                                .n_matrices = (size_t)(t->dims[2] * t->dims[3])};
+    *data = c->packed;
+    return oa__pack_tensor(&rows, &c->mem, c->pool);
 }
 
 static int run(convert *c, const char *path)
@@ -244,6 +284,8 @@ int oa_convert(const char *path, const char *out_path, const oa_convert_opts *op
     oa__fp_leave(&fp);
     oa__free(&c.mem, c.loaded);
     oa__free(&c.mem, c.made);
+    oa__free(&c.mem, c.packed);
+    oa__free(&c.mem, c.packs);
     oa__free(&c.mem, c.types);
     oa__pool_free(c.pool);
     oa__delta_free(&c.delta);

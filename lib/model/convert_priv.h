@@ -69,4 +69,17 @@ typedef struct oa__convert_rows {
 int oa__convert_rows_run(const oa__convert_rows *r, oa__mem *mem, oa__pool *pool,
                          unsigned cpu_flags, oa__progress *progress, uint64_t begun);
 
+/* Mark the tensors of `in`, which path names, that a packed file has packed. OA_EUNSUPPORTED when
+ * the model is of no architecture that is known. */
+int oa__pack_choose(const char *path, const oa__gguf *in, bool *packs);
+/* Pack the n_matrices of one tensor, each of n_rows of n; room has what oa__weight_size() says for
+ * each. */
+typedef struct oa__pack_rows {
+    const void *rows;
+    void *room;
+    uint32_t type;
+    size_t n, n_rows, n_matrices;
+} oa__pack_rows;
+int oa__pack_tensor(const oa__pack_rows *r, oa__mem *mem, oa__pool *pool);
+
 #endif

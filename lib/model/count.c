@@ -7,6 +7,7 @@ enum { N_TYPES = 32 };
 typedef struct count {
     uint64_t n_elems[N_TYPES];
     size_t n_tensors[N_TYPES];
+    size_t n_packed;
 } count;
 
 /* The type with the most elements that is not told yet; N_TYPES when there is none. */
@@ -33,6 +34,7 @@ int oa__model_count(oa_model *m)
         if (t->type >= N_TYPES) continue;
         c.n_elems[t->type] += n;
         c.n_tensors[t->type]++;
+        c.n_packed += t->packed;
     }
     OA__TRY_GOTO(oa__str_add(&text, "", 0));
     for (uint32_t type; (type = next_type(&c)) < N_TYPES; c.n_tensors[type] = 0) {
@@ -41,6 +43,7 @@ int oa__model_count(oa_model *m)
         OA__TRY_GOTO(
             oa__str_addf(&text, text.len ? ", %s %zu" : "%s %zu", name, c.n_tensors[type]));
     }
+    if (c.n_packed) OA__TRY_GOTO(oa__str_addf(&text, ", packed %zu", c.n_packed));
     m->types_text = text.data;
     return OA_OK;
 fail:

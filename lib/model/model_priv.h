@@ -153,6 +153,9 @@ int oa__model_count(oa_model *m);
 
 /* --- parts of opening ----------------------------------------------------------------------- */
 
+/* A model without weights or threads: its header, and what oa__weights_plan() finds. To be freed
+ * as any other (open.c). */
+int oa__model_open_header(oa_model **out, const char *path);
 /* Check the presence and shape of every tensor and compute n_params, type_name, weights_size and
  * embd, without loading (weights.c). */
 int oa__weights_plan(oa_model *m);

@@ -184,6 +184,23 @@ fail:
     return rc;
 }
 
+int oa__model_open_header(oa_model **out, const char *path)
+{
+    int rc;
+    oa_model *m;
+    const oa_model_opts opts = OA_MODEL_OPTS_INIT;
+    *out = NULL;
+    OA__TRY(new_model(&m, &opts, 0));
+    OA__TRY_GOTO(set_path(m, path));
+    OA__TRY_GOTO(read_header(m, 0, true));
+    *out = m;
+    return OA_OK;
+fail:
+    rc = name_file(rc, m);
+    free_model(m);
+    return rc;
+}
+
 int oa_model_open(oa_model **out, const char *path, const oa_model_opts *opts)
 {
     if (out == NULL) return oa__err(OA_EINVAL, "out is NULL");

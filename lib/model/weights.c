@@ -19,8 +19,13 @@ static int plan_matrix(oa_model *m, const oa__gguf_tensor *t, size_t n_rows)
     OA__TRY(oa__weight_size(t->type, n_rows, (size_t)t->dims[0], &size));
     OA__TRY(oa__type_row_size(t->type, t->dims[0], &row_size));
     m->weights_size += size > 0 ? size : n_rows * row_size;
-    m->arena_size += oa__arena_room(size);
-    if (size == 0 && t->data != NULL) m->in_place += n_rows * row_size;
+    if (t->packed) {
+        m->in_place += size;
+    } else if (size > 0) {
+        m->arena_size += oa__arena_room(size);
+    } else if (t->data != NULL) {
+        m->in_place += n_rows * row_size;
+    }
     return OA_OK;
 }
 
@@ -59,8 +64,16 @@ static int plan_tensor(oa_model *m, const oa__found *f, void *arg)
         if (t->data != NULL) m->in_place += t->size;
         return OA_OK;
     }
-    for (size_t i = 0; i < oa__found_parts(f); i++)
-        OA__TRY(plan_matrix(m, t, oa__spec_rows(m, oa__found_spec(f, i))));
+    size_t first = 0;
+    for (size_t i = 0; i < oa__found_parts(f); i++) {
+        const size_t n_rows = oa__spec_rows(m, oa__found_spec(f, i));
+        if (t->packed && f->n_experts == 0 && first % OA__KERN_ROWS != 0) {
+            return oa__err(OA_EFORMAT, "tensor %s: is packed, but a matrix begins in row %zu",
+                           t->name, first);
+        }
+        OA__TRY(plan_matrix(m, t, n_rows));
+        first += n_rows;
+    }
     return OA_OK;
 }
 

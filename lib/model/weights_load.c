@@ -76,6 +76,23 @@ static void part_used(void *arg, size_t at, size_t size)
     oa__gguf_tensor_drop_part(p->m->gguf, p->t, p->first + at, size);
 }
 
+/* Matrices that the file has packed are used where they lie. */
+static int place_matrices(oa_model *m, const oa__found *f, loading *l)
+{
+    const oa__gguf_tensor *t = f->t;
+    const uint8_t *at = t->groups;
+    for (size_t i = 0; i < oa__found_parts(f); i++) {
+        const size_t n_rows = oa__spec_rows(m, oa__found_spec(f, i));
+        size_t size;
+        OA__TRY(oa__weight_size(t->type, n_rows, (size_t)t->dims[0], &size));
+        *part_weight(m, f, i) = (oa__weight){
+            .type = t->type, .n_rows = n_rows, .n_cols = (size_t)t->dims[0], .data = at};
+        at += size;
+    }
+    l->done += t->size;
+    return OA_OK;
+}
+
 /* The rows of one or several matrices that lie in one tensor. Bytes that were made are kept by the
  * first matrix when the type has no layout of its own: it is those bytes. */
 static int load_matrices(oa_model *m, const oa__found *f, loading *l)
@@ -87,6 +104,7 @@ static int load_matrices(oa_model *m, const oa__found *f, loading *l)
     int rc;
     size_t row_size, size;
     part p = {.m = m, .t = t};
+    if (t->groups != NULL) return place_matrices(m, f, l);
     OA__TRY_GOTO(get_bytes(m, t, &data, &made));
     OA__TRY_GOTO(oa__type_row_size(t->type, t->dims[0], &row_size));
     for (size_t i = 0; i < oa__found_parts(f); i++) {

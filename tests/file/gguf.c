@@ -316,6 +316,71 @@ static void test_file_gguf__tensors(void **state)
     expect(&b, OA_EFORMAT, NULL);
 }
 
+enum { NONE = 99 };
+
+/* One packed tensor w of a type and a shape, over n bytes. */
+static void expect_packed(uint32_t version_type, uint64_t version, uint32_t type, uint32_t n_dims,
+                          const uint64_t *dims, size_t n, int code, const char *word)
+{
+    build b = {0};
+    build_head(&b, 3, 1, version_type != NONE);
+    if (version_type != NONE) {
+        build_key(&b, OA__GGUF_PACKED_KEY, version_type);
+        build_int(&b, version, version_type == U8 ? 1 : 4);
+    }
+    build_tensor(&b, "w", n_dims, dims, OA__GGUF_PACKED + type, 0);
+    build_pad(&b, 32);
+    for (size_t i = 0; i < n; i++)
+        build_int(&b, i, 1);
+    expect(&b, code, word);
+}
+
+static void test_file_gguf__packed(void **state)
+{
+    const uint32_t v = OA__GGUF_PACKED_VERSION;
+    const uint64_t dims[] = {32, 17, 2}, wide[] = {32, (uint64_t)1 << 57, 2}, odd[] = {33, 1};
+    const size_t right = 2 * 2 * 16 * 18; /* two matrices of two groups */
+    expect_packed(U32, v, OA__Q4_0, 3, dims, right, OA_OK, NULL);
+    expect_packed(U8, v, OA__Q4_0, 3, dims, right, OA_OK, NULL);
+    expect_packed(U32, v, OA__Q4_0, 3, dims, right - 1, OA_EFORMAT, "tensor w: ends at byte");
+    /* The rows alone would fit. */
+    expect_packed(U32, v, OA__Q4_0, 3, dims, 2 * 17 * 18, OA_EFORMAT, "ends at byte");
+    expect_packed(NONE, 0, OA__Q4_0, 3, dims, right, OA_EFORMAT, "key " OA__GGUF_PACKED_KEY);
+    expect_packed(U32, v + 1, OA__Q4_0, 3, dims, right, OA_EVERSION, "version 2");
+    expect_packed(U32, 0, OA__Q4_0, 3, dims, right, OA_EVERSION, "pack it again");
+    expect_packed(F32, v, OA__Q4_0, 3, dims, right, OA_EFORMAT, OA__GGUF_PACKED_KEY);
+    expect_packed(U32, v, 5, 3, dims, right, OA_EUNSUPPORTED, "type");
+    expect_packed(U32, v, 0xffff, 3, dims, right, OA_EUNSUPPORTED, "type");
+    expect_packed(U32, v, OA__Q4_0, 3, wide, right, OA_EFORMAT, NULL);
+    expect_packed(U32, v, OA__F32, 3, wide, right, OA_EFORMAT, NULL);
+    expect_packed(U32, v, OA__Q4_0, 2, odd, right, OA_EFORMAT, "multiple of 32");
+
+    /* The rows come out of the groups. */
+    build b = {0};
+    oa__mem mem;
+    oa__gguf *g;
+    uint8_t rows[37 * 4], got[37 * 4];
+    for (size_t i = 0; i < sizeof rows; i++)
+        rows[i] = (uint8_t)(i * 7);
+    build_head(&b, 3, 1, 1), build_key(&b, OA__GGUF_PACKED_KEY, U32), build_int(&b, v, 4);
+    build_tensor(&b, "w", 2, (uint64_t[]){1, 37}, OA__GGUF_PACKED + OA__F32, 0);
+    build_pad(&b, 32);
+    for (size_t group = 0; group < 3; group++) {
+        uint8_t out[64];
+        oa__kern_pack(OA__F32, out, rows, 4, 37, 1, group);
+        build_bytes(&b, out, sizeof out);
+    }
+    assert_int_equal(try_open(&b, false, &g, &mem), OA_OK);
+    const oa__gguf_tensor *t = oa__gguf_tensor_at(g, 0);
+    assert_true(t->packed && t->data == NULL && t->groups != NULL && t->type == OA__F32);
+    assert_true(t->size == sizeof rows && t->stored == 192);
+    assert_int_equal(oa__gguf_tensor_load(g, t, got), OA_OK);
+    assert_memory_equal(got, rows, sizeof rows);
+    oa__gguf_free(g);
+    assert_int_equal(mem.used, 0);
+    free(b.data);
+}
+
 static void test_file_gguf__metadata(void **state)
 {
     build b = {0};
@@ -542,6 +607,7 @@ int main(void)
         cmocka_unit_test(test_file_gguf__magic_and_version),
         cmocka_unit_test(test_file_gguf__absurd_counts),
         cmocka_unit_test(test_file_gguf__tensors),
+        cmocka_unit_test(test_file_gguf__packed),
         cmocka_unit_test(test_file_gguf__metadata),
         cmocka_unit_test(test_file_gguf__truncated),
         cmocka_unit_test(test_file_gguf__every_byte_changed),

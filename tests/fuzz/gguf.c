@@ -33,6 +33,13 @@ static void read_all(const oa__gguf *g, oa__mem *mem)
         const oa__gguf_tensor *t = oa__gguf_tensor_at(g, i);
         if (oa__gguf_tensor_find(g, t->name) != t) __builtin_trap();
         if (t->data != NULL) sum = oa__fnv1a(sum, t->data, t->size);
+        if (t->groups != NULL) {
+            /* The rows are at most as long as what the file holds. */
+            uint8_t *rows = oa__alloc(mem, t->size);
+            if (rows == NULL || oa__gguf_tensor_load(g, t, rows) != OA_OK) __builtin_trap();
+            sum = oa__fnv1a(sum, rows, t->size);
+            oa__free(mem, rows);
+        }
     }
     oa__str_free(&text);
 }

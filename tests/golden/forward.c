@@ -14,8 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include <openassistant/convert.h>
 
 enum { N_IDS = 100, N_PAGES = (N_IDS + OA__KV_PAGE - 1) / OA__KV_PAGE, N_SEQS = 3 };
 
@@ -156,6 +159,42 @@ static void test_golden_forward__avx512vnni(void **state)
     check_tier(OA_CPU_AVX512VNNI);
 }
 
+/* A packed file gives the same, mapped or read, and becomes the same file again. */
+static void test_golden_forward__packed(void **state)
+{
+    char folder[] = "/tmp/oa-packed-XXXXXX", packed[64], back[64];
+    const char *original = path;
+    oa_convert_opts opts = OA_CONVERT_OPTS_INIT;
+    assert_non_null(mkdtemp(folder));
+    snprintf(packed, sizeof packed, "%s/packed.gguf", folder);
+    snprintf(back, sizeof back, "%s/back.gguf", folder);
+    opts.flags = OA_CONVERT_PACK;
+    opts.n_threads = 2;
+    assert_int_equal(oa_convert(original, packed, &opts), OA_OK);
+    opts.flags = 0;
+    assert_int_equal(oa_convert(packed, back, &opts), OA_OK);
+    for (int which = 0; which < 4; which++) {
+        path = which == 3 ? back : packed;
+        oa_model_opts mo = OA_MODEL_OPTS_INIT;
+        mo.cpu = which == 1 ? OA_CPU_C : OA_CPU_BEST;
+        mo.flags = which == 2 ? OA_MODEL_NO_MMAP : 0;
+        mo.n_threads = 2;
+        oa_model *m;
+        assert_int_equal(oa_model_open(&m, path, &mo), OA_OK);
+        oa_model_info info = OA_MODEL_INFO_INIT;
+        assert_int_equal(oa_model_get_info(m, &info), OA_OK);
+        assert_true((strstr(info.types, "packed") != NULL) == (which != 3));
+        make_ids(m);
+        for (uint32_t kv_type = OA_KV_F16; kv_type <= OA_KV_F32 && !verbose; kv_type++)
+            assert_true(run_alone(m, kv_type, 33) == frozen[kv_type]);
+        oa_model_free(m);
+    }
+    path = original;
+    unlink(packed);
+    unlink(back);
+    rmdir(folder);
+}
+
 /* Three sequences advance in one pass by different steps; the first must not notice. */
 static void test_golden_forward__among_strangers(void **state)
 {
@@ -241,6 +280,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_golden_forward__c),
         cmocka_unit_test(test_golden_forward__avx2),
         cmocka_unit_test(test_golden_forward__avx512vnni),
+        cmocka_unit_test(test_golden_forward__packed),
         cmocka_unit_test(test_golden_forward__among_strangers),
         cmocka_unit_test(test_golden_forward__few_logits),
     };

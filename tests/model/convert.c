@@ -618,6 +618,98 @@ static void test_model_convert__every_allocation_fails(void **state)
     assert_true(n_failed > 10);
 }
 
+/* Packed and back is what it would have been, also with another type on the way. */
+static void test_model_convert__packed_and_back(void **state)
+{
+    (void)state;
+    oa_convert_result r = OA_CONVERT_RESULT_INIT;
+    for (int i = 0; i < 2; i++) {
+        const char *type = i ? "Q4_K_M" : NULL;
+        assert_ok(to_type(tiny_path(), in_folder("plain"), type, 0, NULL));
+        assert_ok(to_type(tiny_path(), in_folder("packed"), type, OA_CONVERT_PACK, &r));
+        assert_true(r.out_size > 0);
+        assert_ok(to_type(in_folder("packed"), in_folder("back"), NULL, 0, NULL));
+        assert_same_bytes(in_folder("plain"), in_folder("back"), true);
+        assert_ok(to_type(in_folder("packed"), in_folder("again"), NULL,
+                          OA_CONVERT_PACK | OA_CONVERT_NO_MMAP, NULL));
+        assert_same_bytes(in_folder("packed"), in_folder("again"), true);
+    }
+    assert_ok(to_type(in_folder("packed"), in_folder("of packed"), "Q8_0", 0, NULL));
+    assert_ok(to_type(in_folder("plain"), in_folder("of plain"), "Q8_0", 0, NULL));
+    assert_same_bytes(in_folder("of packed"), in_folder("of plain"), true);
+
+    /* Norms and the rows of an embedding that no output uses stay as they are. */
+    oa__gguf *g;
+    assert_ok(oa__gguf_open(&g, NULL, in_folder("packed"), false, false));
+    assert_int_equal(number_in(in_folder("packed"), OA__GGUF_PACKED_KEY), OA__GGUF_PACKED_VERSION);
+    size_t n_packed = 0;
+    for (size_t i = 0; i < oa__gguf_tensor_count(g); i++) {
+        const oa__gguf_tensor *t = oa__gguf_tensor_at(g, i);
+        if (t->n_dims == 1) assert_false(t->packed);
+        if (t->groups != NULL) assert_int_equal((uintptr_t)t->groups % 64, 0);
+        n_packed += t->packed;
+    }
+    assert_true(n_packed > 7);
+    const bool tied = oa__gguf_tensor_find(g, "output.weight") == NULL;
+    assert_int_equal(oa__gguf_tensor_find(g, "token_embd.weight")->packed, tied);
+    oa__gguf_free(g);
+
+    make_file(in_folder("in"), 64, 0); /* no model */
+    assert_err(to_type(in_folder("in"), in_folder("out"), NULL, OA_CONVERT_PACK, NULL), OA_EFORMAT,
+               "in: ");
+    assert_false(oa__file_exists(in_folder("out")));
+}
+
+/* What a damaged packed file does not have is said, and memory that is short. */
+static void test_model_convert__packed_in_trouble(void **state)
+{
+    (void)state;
+    size_t len;
+    oa_model *m;
+    assert_ok(to_type(tiny_path(), in_folder("packed"), NULL, OA_CONVERT_PACK, NULL));
+    char *data = slurp(in_folder("packed"), &len);
+    for (int i = 0; i < 2; i++) {
+        char *key = memmem(data, len, OA__GGUF_PACKED_KEY, strlen(OA__GGUF_PACKED_KEY));
+        assert_non_null(key);
+        if (i == 0) key[strlen(OA__GGUF_PACKED_KEY) + 4] = 9;
+        FILE *f = fopen(in_folder("bad"), "wb");
+        assert_int_equal(fwrite(data, 1, i == 0 ? len : len / 2, f), i == 0 ? len : len / 2);
+        assert_int_equal(fclose(f), 0);
+        if (i == 0) {
+            assert_err(oa_model_open(&m, in_folder("bad"), NULL), OA_EVERSION, "version 9");
+            assert_err(to_type(in_folder("bad"), in_folder("out"), NULL, 0, NULL), OA_EVERSION,
+                       "pack it again");
+            key[strlen(OA__GGUF_PACKED_KEY) + 4] = OA__GGUF_PACKED_VERSION;
+        } else {
+            assert_err(oa_model_open(&m, in_folder("bad"), NULL), OA_EFORMAT, "ends at byte");
+        }
+    }
+    oa__free(NULL, data);
+    /* Pages in use count, although nothing is copied. */
+    oa_memory_estimate e = OA_MEMORY_ESTIMATE_INIT, p = OA_MEMORY_ESTIMATE_INIT;
+    assert_ok(oa_model_estimate_memory(tiny_path(), NULL, 64, OA_KV_F16, &e));
+    assert_ok(oa_model_estimate_memory(in_folder("packed"), NULL, 64, OA_KV_F16, &p));
+    assert_int_equal(e.weights_size, p.weights_size);
+    oa_model_opts o = OA_MODEL_OPTS_INIT;
+    o.memory_limit = p.weights_size / 2;
+    assert_err(oa_model_open(&m, in_folder("packed"), &o), OA_ENOMEM, "memory limit");
+    o.memory_limit = p.weights_size + (2 << 20);
+    assert_ok(oa_model_open(&m, in_folder("packed"), &o));
+    oa_model_free(m);
+    for (uint64_t nth = 1;; nth++) {
+        struct fail_alloc fa;
+        oa_convert_opts c = OA_CONVERT_OPTS_INIT;
+        c.flags = OA_CONVERT_PACK;
+        c.allocator = fail_alloc_init(&fa, nth);
+        const int rc = oa_convert(tiny_path(), in_folder("out"), &c);
+        assert_true(rc == OA_OK || rc == OA_ENOMEM);
+        assert_int_equal(fail_alloc_live(&fa), 0);
+        assert_int_equal(oa__file_exists(in_folder("out")), rc == OA_OK);
+        unlink(in_folder("out"));
+        if (!fail_alloc_hit(&fa)) break;
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_model_convert__##name, setup, teardown)
 
 int main(void)
@@ -634,6 +726,8 @@ int main(void)
         TEST(bad_output),
         TEST(cancel_leaves_nothing),
         TEST(every_allocation_fails),
+        TEST(packed_and_back),
+        TEST(packed_in_trouble),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,29 @@ def test_quantize_writes_a_model_that_runs():
         check(listing(home) == ["out.gguf", "wide.gguf"], listing(home))
 
 
+def test_pack_and_back():
+    tiny = need_tiny()
+    with Home() as home:
+        plain, packed = os.path.join(home.path, "plain.gguf"), os.path.join(home.path, "p.gguf")
+        back = os.path.join(home.path, "back.gguf")
+        check(run("convert", tiny, plain, home=home).code == 0)
+        r = run("pack", plain, packed, "--json", home=home)
+        check(r.code == 0 and r.err == "" and r.json()["n_converted"] == 0, r.err, r.out)
+        info = run("info", "--json", packed, home=home).json()
+        check("packed" in info["types"], info["types"])
+        for verb in (["run", "--raw", "-n", "6", "--temperature", "0", "Hello"],
+                     ["tokenize", "a b"], ["run", "--raw", "-n", "6", "--seed", "1", "--no-mmap", "Hello"]):
+            a, b = (run(verb[0], "-m", m, *verb[1:], home=home) for m in (plain, packed))
+            check(a.code == b.code == 0 and a.out == b.out, a.err, b.err)
+        check(run("convert", packed, back, home=home).code == 0)
+        check(open(back, "rb").read() == open(plain, "rb").read(), "files differ")
+        check_error(run("pack", tiny, home=home), 2)
+        check_error(run("pack", tiny, packed, "--type", "Q9", home=home), 2)
+        check_error(run("pack", packed, packed, home=home), 1)
+        os.truncate(packed, os.path.getsize(packed) // 2)
+        check_error(run("run", "-m", packed, "Hello", home=home), 1)
+
+
 def test_quantize_json_and_remarks():
     tiny = need_tiny()
     with Home() as home:

@@ -83,7 +83,7 @@ ENUMS: Dict[str, Dict[str, int]] = {
     "oa_generate_flags": {"OA_GENERATE_IGNORE_END": 1, "OA_GENERATE_SPECIAL": 2},
     "oa_chat_flags": {"OA_CHAT_DROP_OLDEST": 1, "OA_CHAT_CUT_OLDEST": 2},
     "oa_perplexity_flags": {"OA_PERPLEXITY_STEPS": 1},
-    "oa_convert_flags": {"OA_CONVERT_PURE": 1, "OA_CONVERT_NO_MMAP": 2},
+    "oa_convert_flags": {"OA_CONVERT_PURE": 1, "OA_CONVERT_NO_MMAP": 2, "OA_CONVERT_PACK": 4},
 }
 
 # --- callbacks --------------------------------------------------------------------------------

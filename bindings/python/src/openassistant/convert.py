@@ -42,6 +42,7 @@ def convert(
     type: str = "",
     *,
     pure: bool = False,
+    pack: bool = False,
     threads: int = 0,
     mmap: bool = True,
     log: Optional[Log] = None,
@@ -52,14 +53,17 @@ def convert(
     """Write any model that opens as one GGUF file.
 
     ``type`` "" keeps every tensor as it is; else it is one of ``convert_types()``. ``pure`` gives
-    it to every matrix, also where its recipe says a larger one. ``log`` receives (level, line) for
-    each kind of tensors that fell back to another type. ``adapters`` lists paths of adapters, or
-    pairs of one and a scale, that become part of the matrices. The file takes its name when it is
-    complete.
+    it to every matrix, also where its recipe says a larger one. ``pack`` lays the matrices out
+    as the kernels want them: such a file opens at once and is shared. ``log`` receives
+    (level, line) for each kind of tensors that fell back to another type. ``adapters`` lists paths
+    of adapters, or pairs of one and a scale, that become part of the matrices. The file takes its
+    name when it is complete.
     """
     opts, result = init(_abi.oa_convert_opts), init(_abi.oa_convert_result)
-    opts.flags = (_FLAGS["OA_CONVERT_PURE"] if pure else 0) | (
-        0 if mmap else _FLAGS["OA_CONVERT_NO_MMAP"]
+    opts.flags = (
+        (_FLAGS["OA_CONVERT_PURE"] if pure else 0)
+        | (_FLAGS["OA_CONVERT_PACK"] if pack else 0)
+        | (0 if mmap else _FLAGS["OA_CONVERT_NO_MMAP"])
     )
     opts.n_threads = number(threads, U32, "threads")
     opts.type = z_text(type, "type")
