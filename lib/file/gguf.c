@@ -58,7 +58,7 @@ int oa__gguf_read_string(oa__gguf_cursor *c, const char *what, const char **text
     return OA_OK;
 }
 
-/* --- sorting ------------------------------------------------------------------------------- */
+/* --- sorting, finding ---------------------------------------------------------------------- */
 
 void oa__gguf_sort(uint32_t *order, size_t n, bool (*less)(const void *arg, uint32_t a, uint32_t b),
                    const void *arg)
@@ -84,27 +84,38 @@ void oa__gguf_sort(uint32_t *order, size_t n, bool (*less)(const void *arg, uint
     }
 }
 
+size_t oa__gguf_search(size_t n, const char *(*name_of)(const void *arg, size_t i), const void *arg,
+                       const char *name)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        const size_t mid = low + (high - low) / 2;
+        const int cmp = strcmp(name, name_of(arg, mid));
+        if (cmp == 0) return mid;
+        if (cmp < 0)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return SIZE_MAX;
+}
+
 static bool key_less(const void *arg, uint32_t a, uint32_t b)
 {
     const oa__gguf *g = arg;
     return strcmp(g->entries[a].key, g->entries[b].key) < 0;
 }
 
+static const char *key_of(const void *arg, size_t i)
+{
+    const oa__gguf *g = arg;
+    return g->entries[g->entry_order[i]].key;
+}
+
 const oa__gguf_entry *oa__gguf_entry_find(const oa__gguf *g, const char *key)
 {
-    size_t lo = 0, hi = g->n_entries;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        const oa__gguf_entry *e = &g->entries[g->entry_order[mid]];
-        const int cmp = strcmp(key, e->key);
-        if (cmp == 0) return e;
-        if (cmp < 0) {
-            hi = mid;
-        } else {
-            lo = mid + 1;
-        }
-    }
-    return NULL;
+    const size_t i = oa__gguf_search(g->n_entries, key_of, g, key);
+    return i == SIZE_MAX ? NULL : &g->entries[g->entry_order[i]];
 }
 
 /* --- metadata ------------------------------------------------------------------------------- */

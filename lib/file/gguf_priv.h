@@ -93,5 +93,9 @@ int oa__gguf_read_tensors(oa__gguf *g, oa__gguf_cursor *c, uint64_t n_tensors, b
  * allocation: a hostile file can't choose keys that make it slow, as it could with a hash. */
 void oa__gguf_sort(uint32_t *order, size_t n, bool (*less)(const void *arg, uint32_t a, uint32_t b),
                    const void *arg);
+/* The place of `name` among n names in ascending order, of which name_of(arg, i) tells the i-th;
+ * SIZE_MAX when it is none of them. */
+size_t oa__gguf_search(size_t n, const char *(*name_of)(const void *arg, size_t i), const void *arg,
+                       const char *name);
 
 #endif

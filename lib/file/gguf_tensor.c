@@ -231,19 +231,14 @@ const oa__gguf_tensor *oa__gguf_tensor_at(const oa__gguf *g, size_t i)
     return &g->tensors[i];
 }
 
+static const char *name_of(const void *arg, size_t i)
+{
+    const oa__gguf *g = arg;
+    return g->tensors[g->tensor_order[i]].name;
+}
+
 const oa__gguf_tensor *oa__gguf_tensor_find(const oa__gguf *g, const char *name)
 {
-    size_t lo = 0, hi = g->n_tensors;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        const oa__gguf_tensor *t = &g->tensors[g->tensor_order[mid]];
-        const int cmp = strcmp(name, t->name);
-        if (cmp == 0) return t;
-        if (cmp < 0) {
-            hi = mid;
-        } else {
-            lo = mid + 1;
-        }
-    }
-    return NULL;
+    const size_t i = oa__gguf_search(g->n_tensors, name_of, g, name);
+    return i == SIZE_MAX ? NULL : &g->tensors[g->tensor_order[i]];
 }

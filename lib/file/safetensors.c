@@ -328,8 +328,7 @@ void oa__safetensors_free(oa__safetensors *st)
     oa__free(st->mem, st);
 }
 
-/* --- what is there -------------------------------------------------------------------------------
- */
+/* --- what is there ---------------------------------------------------------------------------- */
 
 size_t oa__safetensors_count(const oa__safetensors *st)
 {
@@ -341,21 +340,15 @@ const oa__st_tensor *oa__safetensors_at(const oa__safetensors *st, size_t i)
     return &st->tensors[i];
 }
 
+static const char *name_of(const void *arg, size_t i)
+{
+    return ((const oa__safetensors *)arg)->tensors[i].name;
+}
+
 const oa__st_tensor *oa__safetensors_find(const oa__safetensors *st, const char *name)
 {
-    size_t lo = 0, hi = st->n_tensors;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        const oa__st_tensor *t = &st->tensors[mid];
-        const int cmp = strcmp(name, t->name);
-        if (cmp == 0) return t;
-        if (cmp < 0) {
-            hi = mid;
-        } else {
-            lo = mid + 1;
-        }
-    }
-    return NULL;
+    const size_t i = oa__gguf_search(st->n_tensors, name_of, st, name);
+    return i == SIZE_MAX ? NULL : &st->tensors[i];
 }
 
 uint64_t oa__safetensors_file_size(const oa__safetensors *st)
