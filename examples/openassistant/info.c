@@ -166,7 +166,8 @@ static int print_json(const cli_args *args, const oa_model *model, oa_model_info
                   {"n_heads_kv", info->n_heads_kv},
                   {"d_head", info->d_head},
                   {"n_vocab", info->n_vocab},
-                  {"n_ctx_train", info->n_ctx_train}};
+                  {"n_ctx_train", info->n_ctx_train},
+                  {"n_ctx_short", info->n_ctx_short}};
     const struct {
         const char *key;
         int32_t id;
@@ -208,6 +209,12 @@ static int print_text(const cli_args *args, const oa_model *model, oa_model_info
     print_row("shape", line);
     snprintf(line, sizeof(line), "%" PRIu32 " tokens", info->n_ctx_train);
     print_row("context", line);
+    if (info->n_ctx_short) {
+        snprintf(line, sizeof(line),
+                 "short factors up to %" PRIu32 " tokens, then long ones; --ctx takes one kind",
+                 info->n_ctx_short);
+        print_row("longrope", line);
+    }
     snprintf(line, sizeof(line), "%.200s, %" PRIu32 " tokens", info->tokenizer, info->n_vocab);
     print_row("tokenizer", line);
     if (info->chat_template)

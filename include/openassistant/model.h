@@ -90,13 +90,16 @@ typedef struct oa_model_info {
     uint32_t add_eos;          /**< 1 when oa_model_tokenize() puts eos_id at the end */
     const char *types;         /**< number of tensors of each type, the type with the most weights
                                     first, for example "Q4_1 211, F32 61" */
+    uint32_t n_ctx_short;      /**< longest sequence that the short factors of longrope are for, see
+                                    oa_session_opts::n_ctx; 0 = the model has no such */
+    uint32_t reserved;         /**< 0 */
 } oa_model_info;
 
 /** An info struct to be filled. */
 #define OA_MODEL_INFO_INIT                                                                         \
     {                                                                                              \
         sizeof(oa_model_info), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0,   \
-            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL                                            \
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0                                      \
     }
 
 /** Element types of the key/value cache. */

@@ -31,7 +31,11 @@ typedef struct oa_session_opts {
     size_t size;      /**< set by OA_SESSION_OPTS_INIT; do not touch */
     uint32_t flags;   /**< sum of #oa_session_flags; default 0 */
     uint32_t n_ctx;   /**< most tokens the session can hold; 0 = what the model was trained for
-                           (default); pages are allocated as they are needed */
+                           (default); pages are allocated as they are needed. A model with
+                           longrope (oa_model_info::n_ctx_short is not 0) has two sets of
+                           factors: with 0 the length of the sequence decides, and the call in
+                           which it crosses n_ctx_short reads all of it again; a context that
+                           is given decides once, short factors up to n_ctx_short, else long */
     uint32_t kv_type; /**< one of #oa_kv_type; default OA_KV_F16 */
     uint32_t n_batch; /**< most tokens read in one pass; 0 = the library chooses (default);
                            results do not depend on it */

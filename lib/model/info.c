@@ -29,6 +29,7 @@ int oa_model_get_info(const oa_model *model, oa_model_info *info)
         .d_head = hp->d_head,
         .n_vocab = hp->n_vocab,
         .n_ctx_train = hp->n_ctx_train,
+        .n_ctx_short = hp->rope.scaling == OA__ROPE_LONG ? hp->rope.n_ctx_old : 0,
         .n_threads = model->n_threads,
         .bos_id = model->bos_id,
         .eos_id = model->eos_id,

@@ -23,7 +23,7 @@ uint32_t oa__model_d_model(const oa_model *m); /* width of hidden states */
 uint32_t oa__model_n_ctx_train(const oa_model *m);
 /* Most positions that there are; UINT32_MAX where they turn and so never end. */
 uint32_t oa__model_n_ctx_max(const oa_model *m);
-/* Contexts longer than this turn by other numbers (longrope): keys of one kind are no good to the
+/* Sequences longer than this turn by other numbers (longrope): keys of one kind are no good to the
  * other. UINT32_MAX for models that know no such thing. */
 uint32_t oa__model_n_ctx_short(const oa_model *m);
 bool oa__model_has_weights(const oa_model *m);

@@ -67,6 +67,9 @@ static size_t room(const oa_session *s, size_t most)
     if (s->flags & OA_SESSION_NO_DRAFT) n = 0;
     if (s->n_batch != 0 && n > s->n_batch - 1) n = s->n_batch - 1;
     if (n > s->n_ctx - s->n) n = s->n_ctx - s->n;
+    /* a guess beyond the short factors' length would have those of the token before it */
+    const size_t n_short = oa__model_n_ctx_short(s->model);
+    if (s->rope_follows && s->n <= n_short && n > n_short - s->n) n = n_short - s->n;
     return n < most ? n : most;
 }
 

@@ -7,7 +7,8 @@
  *     └ failed: nothing changed
  *
  * 1. Nothing below a session's length is ever lost: pages before `first` are only read, a page
- *    that others can see is copied before it is written.
+ *    that others can see is copied before it is written. Except where the new length calls for
+ *    the other factors of longrope: then everything is read again with these.
  * 2. All memory is got in begin, so that a pass fails for no reason but a callback or the work
  *    buffers.
  * 3. Pages that become full are left in the tree after each pass: work that is cancelled later
@@ -93,6 +94,11 @@ int oa__job_begin(oa__job *job)
     }
     oa__assert(s->n_ahead == 0);
     job->logits_cut = false;
+    const size_t n = total - job->n_ahead;
+    if (s->rope_follows && s->rope_long != (n > oa__model_n_ctx_short(s->model))) {
+        oa__session_forget(s);
+        s->rope_long = !s->rope_long;
+    }
     job->first = job->next = s->n_done;
     if (s->n_done == total && s->logits_at == total && !job->hidden) return OA_OK;
 

@@ -12,7 +12,7 @@
  *       40     8  page_size
  *       48     4  n_vocab
  *       52     4  has_logits: 1 when logits follow
- *       56     4  rope_long: 1 when the context was longer than oa__model_n_ctx_short()
+ *       56     4  rope_long: 1 when the pages are of the long factors, see oa__model_n_ctx_short()
  *       60     8  hash of the adapters and their scales, 0 without
  *       68     4  CRC-32C of the 68 bytes before
  *       72        ids (n) int32
@@ -200,7 +200,7 @@ static int check_header(const header *h, const oa__map *map, const oa_session *s
         return oa__err(OA_EFORMAT, "saved session: %zu bytes, its header wants %s", map->size,
                        size < map->size ? "fewer" : "more");
     }
-    if (h->rope_long != s->rope_long) {
+    if (h->rope_long != s->rope_long && !s->rope_follows) {
         return oa__err(
             OA_EUNSUPPORTED, "saved session is of a context of %s than %lu tokens, this one is not",
             h->rope_long ? "more" : "no more", (unsigned long)oa__model_n_ctx_short(model));
@@ -244,6 +244,10 @@ static int fill(oa_session *s, const header *h, const uint8_t *at)
     s->n = n;
     s->n_done = (size_t)h->n_done;
     s->untrusted = n > 0;
+    if (s->rope_follows) {
+        s->rope_long = h->rope_long;
+        if (s->rope_long != (n > oa__model_n_ctx_short(s->model))) oa__session_forget(s);
+    }
     return OA_OK;
 }
 

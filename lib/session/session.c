@@ -86,6 +86,13 @@ void oa__session_trim_pages(oa_session *s, size_t n)
         oa__page_drop(s->mem, s->pages[--s->n_pages]);
 }
 
+void oa__session_forget(oa_session *s)
+{
+    s->n_done = s->logits_at = 0;
+    s->untrusted = false;
+    oa__session_trim_pages(s, 0);
+}
+
 void oa__session_cut(oa_session *s, size_t n_ids)
 {
     if (n_ids >= s->n) return;
@@ -95,7 +102,7 @@ void oa__session_cut(oa_session *s, size_t n_ids)
     if (s->n_done > n_ids) s->n_done = n_ids;
     if (s->logits_at > n_ids) s->logits_at = 0;
     oa__session_trim_pages(s, n_ids);
-    if (n_ids == 0) s->untrusted = false;
+    if (n_ids == 0) oa__session_forget(s);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -141,6 +148,8 @@ int oa_session_new(oa_session **out, oa_model *model, const oa_session_opts *opt
     s->n_ctx = o.n_ctx ? o.n_ctx : oa__model_n_ctx_train(model);
     if (s->n_ctx > OA__N_CTX_LIMIT) s->n_ctx = OA__N_CTX_LIMIT;
     s->rope_long = s->n_ctx > oa__model_n_ctx_short(model);
+    s->rope_follows = s->rope_long && o.n_ctx == 0;
+    if (s->rope_follows) s->rope_long = false;
     s->n_batch = o.n_batch < OA__N_BATCH_LIMIT ? o.n_batch : OA__N_BATCH_LIMIT;
     s->progress_fn = o.progress_fn;
     s->progress_user = o.progress_user;

@@ -115,7 +115,9 @@ struct oa_session {
     oa__mem *mem;
     uint32_t flags, n_ctx, kv_type, n_batch;
     oa__adapters *adapters; /* owned reference; NULL = none */
-    bool rope_long;         /* of n_ctx; see oa__model_n_ctx_short() */
+    /* Which of the factors of longrope the pages are of: see oa__model_n_ctx_short(). They follow
+     * the length of the sequence unless the caller chose a context. */
+    bool rope_long, rope_follows;
     oa_progress_fn progress_fn;
     void *progress_user;
 
@@ -164,6 +166,8 @@ int oa__session_put_ids(oa_session *s, const int32_t *ids, size_t n_ids);
 int oa__session_replace_ids(oa_session *s, const int32_t *ids, size_t n_ids);
 /* Forget everything past n_ids tokens. Needs no memory. */
 void oa__session_cut(oa_session *s, size_t n_ids);
+/* Drop everything computed; the tokens stay. */
+void oa__session_forget(oa_session *s);
 /* Drop pages that hold none of the first n tokens, and shorten the way in the tree. */
 void oa__session_trim_pages(oa_session *s, size_t n);
 /* Pick and add one token, computing what is pending first, and up to `most` guesses of those that

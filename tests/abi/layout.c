@@ -93,7 +93,7 @@ AT(oa_model_opts, progress_fn, 48);
 AT(oa_model_opts, progress_user, 56);
 AT(oa_model_opts, allocator, 64);
 
-SIZE(oa_model_info, 168);
+SIZE(oa_model_info, 176);
 AT(oa_model_info, size, 0);
 AT(oa_model_info, path, 8);
 AT(oa_model_info, architecture, 16);
@@ -123,6 +123,8 @@ AT(oa_model_info, pad_id, 148);
 AT(oa_model_info, add_bos, 152);
 AT(oa_model_info, add_eos, 156);
 AT(oa_model_info, types, 160);
+AT(oa_model_info, n_ctx_short, 168);
+AT(oa_model_info, reserved, 172);
 
 SIZE(oa_memory_estimate, 40);
 AT(oa_memory_estimate, size, 0);

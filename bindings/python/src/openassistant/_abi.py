@@ -178,6 +178,8 @@ class oa_model_info(Structure):
         ("add_bos", c_uint32),
         ("add_eos", c_uint32),
         ("types", c_char_p),
+        ("n_ctx_short", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 

@@ -120,6 +120,7 @@ class ModelInfo:
     add_bos: bool
     add_eos: bool
     types: str
+    n_ctx_short: int
 
 
 @dataclass(frozen=True)
