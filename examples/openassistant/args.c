@@ -91,6 +91,8 @@ static const option options[] = {
     {"head", 0, TEXT, AT(head), CLI_EMBED, "FILE", "the same, by the head in a file"},
     {"function", 0, TEXT, AT(function), CLI_EMBED, "NAME",
      "what scores go through: none, sigmoid or softmax; default: as the head says"},
+    {"pair", 0, SWITCH, AT(pair), CLI_EMBED, NULL,
+     "two texts make one, as rerankers want a question and a passage"},
     {"type", 0, TEXT, AT(type), CLI_CONVERT | CLI_MERGE | CLI_PACK, "TYPE",
      "type of the matrices, as quantize takes it; without it each stays as it is"},
     {"pure", 0, SWITCH, AT(pure), CLI_CONVERT | CLI_QUANTIZE, NULL,

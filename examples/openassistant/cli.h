@@ -63,7 +63,7 @@ typedef struct cli_args {
     uint32_t n_threads, n_ctx, max_tokens, n_prompt, n_tokens, n_runs, stride, n_windows, n_draft;
     uint64_t memory_limit;
     bool json, jsonl, raw, cut, special, bos, no_bos, decode, no_mmap, ignore_end, quiet, verbose,
-        metadata, pure, steps, dataset, no_normalize, classify, no_draft, help;
+        metadata, pure, steps, dataset, no_normalize, classify, pair, no_draft, help;
     const char **words; /* arguments that are no options */
     size_t n_words;
     cli_param *params;

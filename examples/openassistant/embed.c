@@ -62,22 +62,56 @@ static int print_vector(embedder *e, size_t n_ids)
     return CLI_OK;
 }
 
-static int embed(embedder *e, const char *text, size_t len, const char *where)
+typedef struct text {
+    const char *data;
+    size_t len;
+} text;
+
+/* The ids of one text or of two, in a buffer that grows. */
+static int tokenize(embedder *e, const text *t, size_t *n, size_t *n_first)
 {
-    size_t n = 0;
-    int rc = oa_model_tokenize(e->model, text, len, 0, NULL, 0, &n);
-    if (rc == OA_OK && n > e->n_cap) {
-        int32_t *grown = realloc(e->ids, n * sizeof(*grown));
-        if (!grown) return ui_fail(OA_ENOMEM, NULL);
+    int rc = OA_OK;
+    for (int pass = 0; pass < 2 && rc == OA_OK; pass++) {
+        const size_t cap = pass == 0 ? 0 : e->n_cap;
+        if (e->args->pair) {
+            rc = oa_model_tokenize_pair(e->model, t[0].data, t[0].len, t[1].data, t[1].len, 0,
+                                        e->ids, cap, n, n_first);
+        } else {
+            rc = oa_model_tokenize(e->model, t->data, t->len, 0, e->ids, cap, n);
+            *n_first = *n;
+        }
+        if (pass > 0 || *n <= e->n_cap) continue;
+        int32_t *grown = realloc(e->ids, *n * sizeof(*grown));
+        if (!grown) return OA_ENOMEM;
         e->ids = grown;
-        e->n_cap = n;
+        e->n_cap = *n;
     }
-    if (rc == OA_OK) rc = oa_model_tokenize(e->model, text, len, 0, e->ids, e->n_cap, &n);
+    return rc;
+}
+
+static int embed(embedder *e, const text *t, const char *where)
+{
+    size_t n = 0, n_first = 0;
+    int rc = tokenize(e, t, &n, &n_first);
     if (rc == OA_OK)
-        rc = oa_session_embed(e->session, e->ids, n, e->pooling, e->flags, e->vector, e->d_model);
+        rc = oa_session_embed_pair(e->session, e->ids, n, n_first, e->pooling, e->flags, e->vector,
+                                   e->d_model);
     if (rc == OA_OK && e->scores.head) rc = scores_compute(&e->scores, e->vector, e->d_model);
     ui_progress_clear();
     return rc == OA_OK ? print_vector(e, n) : ui_fail(rc, where);
+}
+
+/* A JSON string, or with --pair a list of two. */
+static bool read_texts(const embedder *e, const json_t *value, text t[2])
+{
+    const bool pair = e->args->pair;
+    if (pair && json_array_size(value) != 2) return false;
+    for (size_t i = 0; i < (pair ? 2 : 1); i++) {
+        const json_t *v = pair ? json_array_get(value, i) : value;
+        if (!json_is_string(v)) return false;
+        t[i] = (text){json_string_value(v), json_string_length(v)};
+    }
+    return true;
 }
 
 static int do_line(void *user, const char *line, size_t len, uint64_t number)
@@ -85,13 +119,16 @@ static int do_line(void *user, const char *line, size_t len, uint64_t number)
     embedder *e = user;
     json_error_t error;
     char where[32];
+    text t[2];
     int code = CLI_FAILED;
     json_t *value = json_loadb(line, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     snprintf(where, sizeof(where), "line %llu", (unsigned long long)number);
-    if (json_is_string(value))
-        code = embed(e, json_string_value(value), json_string_length(value), where);
+    if (read_texts(e, value, t))
+        code = embed(e, t, where);
     else
-        ui_error("%s: want a JSON string%s%s", where, value ? "" : ": ", value ? "" : error.text);
+        ui_error("%s: want %s%s%s", where,
+                 e->args->pair ? "a list of two JSON strings" : "a JSON string", value ? "" : ": ",
+                 value ? "" : error.text);
     json_decref(value);
     return code;
 }
@@ -103,15 +140,19 @@ static int do_texts(embedder *e)
     int code = CLI_OK;
     const bool dash = args->n_words == 1 && strcmp(args->words[0], "-") == 0;
     if (args->n_words == 0 || dash) {
-        size_t len = 0;
-        char *text = load_prompt(args, "embed", &len, &code);
-        if (!text) return code;
-        code = embed(e, text, len, NULL);
-        free(text);
+        text t = {NULL, 0};
+        char *data = load_prompt(args, "embed", &t.len, &code);
+        if (!data) return code;
+        t.data = data;
+        code = embed(e, &t, NULL);
+        free(data);
         return code;
     }
-    for (size_t i = 0; i < args->n_words && code == CLI_OK; i++)
-        code = embed(e, args->words[i], strlen(args->words[i]), NULL);
+    const size_t step = args->pair ? 2 : 1;
+    for (size_t i = 0; i + step <= args->n_words && code == CLI_OK; i += step) {
+        const char *first = args->words[i], *last = args->words[i + step - 1];
+        code = embed(e, (text[]){{first, strlen(first)}, {last, strlen(last)}}, NULL);
+    }
     return code;
 }
 
@@ -168,6 +209,8 @@ int verb_embed(cli_args *args)
     if (args->jsonl && args->n_words && !dash)
         return ui_usage("embed", "--jsonl reads lines, found '%s'", args->words[0]);
     if (args->jsonl && args->json) return ui_usage("embed", "both --json and --jsonl are given");
+    if (args->pair && !args->jsonl && (args->n_words == 0 || args->n_words % 2 != 0))
+        return ui_usage("embed", "--pair wants texts in twos, or --jsonl");
     if (args->file && args->n_words) return ui_usage("embed", "both texts and --file are given");
     e.model = load_model(args, args->model, 0, &code);
     if (!e.model) return code;

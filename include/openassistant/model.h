@@ -289,6 +289,34 @@ enum oa_tokenize_flags {
 OA_API int oa_model_tokenize(const oa_model *model, const char *text, size_t text_len,
                              uint32_t flags, int32_t *ids, size_t ids_len, size_t *n_ids);
 
+/**
+ * Turn two texts into the ids of one, as models want them that were trained on pairs: a question
+ * and a passage, for example. What stands between them is what tokenizer.json says; files without
+ * it get what their kind of tokenizer usually has ("[CLS] first [SEP] second [SEP]",
+ * "<s> first </s></s> second </s>"). The flags are about both ends, not about what is between.
+ *
+ * @param model       an open model
+ * @param first       UTF-8, may contain NUL bytes; may be NULL when first_len is 0
+ * @param first_len   bytes at `first`
+ * @param second      likewise
+ * @param second_len  bytes at `second`
+ * @param flags       sum of #oa_tokenize_flags
+ * @param ids         receives the ids; NULL when ids_len is 0
+ * @param ids_len     ids that fit at `ids`; when they do not suffice nothing is written
+ * @param n_ids       receives how many ids there are; may be NULL
+ * @param n_first     receives how many of them, from the front, are of the first segment, for
+ *                    oa_session_embed_pair(); all of them where the tokenizer makes no difference;
+ *                    may be NULL
+ * @return OA_OK; OA_EINVAL; OA_ENOMEM; OA_ELIMIT when ids_len is not 0 and too small;
+ *         OA_EUNSUPPORTED when the tokenizer has no form for two texts
+ *
+ * Thread safety: any thread.
+ * @since 0.1
+ */
+OA_API int oa_model_tokenize_pair(const oa_model *model, const char *first, size_t first_len,
+                                  const char *second, size_t second_len, uint32_t flags,
+                                  int32_t *ids, size_t ids_len, size_t *n_ids, size_t *n_first);
+
 /** Switches of oa_model_detokenize(). */
 enum oa_detokenize_flags {
     OA_DETOKENIZE_SPECIAL = 1 << 0 /**< write special tokens as their text; without it they are

@@ -359,6 +359,28 @@ OA_API int oa_session_embed(oa_session *session, const int32_t *ids, size_t n_id
                             uint32_t flags, float *out, size_t out_len);
 
 /**
+ * Turn the tokens of two texts into one vector, as oa_session_embed() does with those of one.
+ *
+ * @param session  the session; what it held is forgotten
+ * @param ids      what oa_model_tokenize_pair() gave
+ * @param n_ids    how many, at least 1
+ * @param n_first  how many of them are of the first segment. BERT tells segments apart; of models
+ *                 that never do, it is not looked at
+ * @param pooling  one of #oa_pooling
+ * @param flags    sum of #oa_embed_flags
+ * @param out      receives oa_model_info::d_model floats
+ * @param out_len  floats at `out`
+ * @return what oa_session_embed() returns; OA_EINVAL also for an n_first over n_ids;
+ *         OA_EUNSUPPORTED for two segments when the model has a tensor for one only
+ *
+ * Thread safety: a session belongs to one thread at a time.
+ * @since 0.1
+ */
+OA_API int oa_session_embed_pair(oa_session *session, const int32_t *ids, size_t n_ids,
+                                 size_t n_first, uint32_t pooling, uint32_t flags, float *out,
+                                 size_t out_len);
+
+/**
  * Write the session to a file: its tokens, its cache, and which model they belong to. The file
  * appears under its name only when it is complete.
  *

@@ -79,8 +79,8 @@ static void begin_row(oa__work *w, size_t i)
     float *x = w->x + i * d, *h = w->h + i * w->h_stride;
     oa__row_dequant(embd->type, table_row(embd, (size_t)r->id, h), x, d);
     if (m->hp.embd_scale != 1) m->kern->scale(x, m->hp.embd_scale, d);
-    if (types->data != NULL) { /* one text: the first type */
-        oa__row_dequant(types->type, table_row(types, 0, NULL), h, d);
+    if (types->data != NULL) {
+        oa__row_dequant(types->type, table_row(types, r->segment, NULL), h, d);
         m->kern->add(x, h, d);
     }
     if (pos->data != NULL) {
@@ -231,6 +231,10 @@ static int check_row(const oa_model *m, const oa__row *r)
     if (m->tables[OA__R_POS].data != NULL && r->pos >= m->tables[OA__R_POS].n_rows) {
         return oa__err(OA_EINVAL, "position %u, the model has %zu", r->pos,
                        m->tables[OA__R_POS].n_rows);
+    }
+    const oa__table_rows *types = &m->tables[OA__R_TYPES];
+    if (types->data != NULL && r->segment >= types->n_rows) {
+        return oa__err(OA_EINTERNAL, "segment %u, the model has %zu", r->segment, types->n_rows);
     }
     if (m->arch->encoder && (r->logits != NULL || r->pos >= r->n_seen)) {
         return oa__err(OA_EINTERNAL, "position %u of an encoder's %u, or logits", r->pos,

@@ -117,6 +117,12 @@ bool oa__model_is_encoder(const oa_model *m)
     return m->arch != NULL && m->arch->encoder;
 }
 
+uint32_t oa__model_n_segments(const oa_model *m)
+{
+    const oa__table_rows *types = &m->tables[OA__R_TYPES];
+    return types->data != NULL ? (uint32_t)types->n_rows : 0;
+}
+
 bool oa__model_has_output(const oa_model *m)
 {
     return !m->no_output;

@@ -31,6 +31,8 @@ bool oa__model_has_weights(const oa_model *m);
 bool oa__model_is_encoder(const oa_model *m);
 /* There is a next token: it is no encoder, and no classifier that has lost its output matrix. */
 bool oa__model_has_output(const oa_model *m);
+/* Texts of a pair that it tells apart; 0 of models that have no tensor for that. */
+uint32_t oa__model_n_segments(const oa_model *m);
 /* Open what a path names, a GGUF file, the first of several, or a Hugging Face folder, as the
  * GGUF file that it is or would be. no_mmap and header_only as oa__gguf_open() has them. */
 int oa__source_open(oa__gguf **out, oa__mem *mem, const char *path, bool no_mmap, bool header_only);
@@ -75,6 +77,8 @@ typedef struct oa__row {
     int32_t id;         /* valid */
     uint32_t pos;       /* position in its sequence */
     uint32_t n_seen;    /* positions of the sequence, for an encoder; else 0 */
+    uint32_t segment;   /* of an encoder: which of two texts it is of; less than
+                           oa__model_n_segments() */
     void *const *pages; /* the sequence's pages: position p is in pages[p / 32], slot p % 32 */
     float *logits;      /* (n_vocab) receives the logits after this token; NULL = not wanted */
     float *hidden;      /* (d_model) receives what the logits are made of; NULL = not wanted */

@@ -33,6 +33,27 @@ int oa_model_tokenize(const oa_model *model, const char *text, size_t text_len, 
     return rc;
 }
 
+int oa_model_tokenize_pair(const oa_model *model, const char *first, size_t first_len,
+                           const char *second, size_t second_len, uint32_t flags, int32_t *ids,
+                           size_t ids_len, size_t *n_ids, size_t *n_first)
+{
+    if (model == NULL || (first == NULL && first_len > 0) || (second == NULL && second_len > 0) ||
+        (ids == NULL && ids_len > 0)) {
+        return oa__err(OA_EINVAL, "model, a text or ids is NULL");
+    }
+    if (flags & ~(uint32_t)TOKENIZE_FLAGS) {
+        return oa__err(OA_EINVAL, "unknown flags 0x%x", flags);
+    }
+    oa__ids found = {.mem = oa__model_mem(model)};
+    size_t n = 0;
+    int rc = oa__vocab_encode_pair(model->vocab, (oa__span){first ? first : "", first_len},
+                                   (oa__span){second ? second : "", second_len}, flags, &found, &n);
+    if (rc == OA_OK && n_first != NULL) *n_first = n;
+    if (rc == OA_OK) rc = oa__copy_ids(&found, ids, ids_len, n_ids);
+    oa__ids_free(&found);
+    return rc;
+}
+
 int oa_model_detokenize(const oa_model *model, const int32_t *ids, size_t n_ids, uint32_t flags,
                         char *buf, size_t buf_size, size_t *text_len)
 {

@@ -17,7 +17,7 @@ enum { SLICE = 256 };
 typedef struct pool {
     oa_session *s;
     oa__progress progress;
-    size_t d_model, n_ids;
+    size_t d_model, n_ids, n_first;
     size_t slice;  /* rows pooled at a time */
     float *hidden; /* (slice, d_model), or one row */
     double *sum;   /* (d_model) */
@@ -32,6 +32,7 @@ static int compute(pool *p, size_t total, size_t from, size_t end)
                    .hidden = p->hidden,
                    .hidden_from = from,
                    .hidden_end = end,
+                   .n_first = p->n_first,
                    .progress = &p->progress};
     OA__TRY(oa__job_begin(&job));
     job.progress_at = job.first;
@@ -104,8 +105,20 @@ static int run(pool *p, const int32_t *ids, uint32_t pooling, bool normalize, fl
     return rc;
 }
 
-static int embed(oa_session *s, const int32_t *ids, size_t n_ids, uint32_t pooling, uint32_t flags,
-                 float *out, size_t out_len)
+/* Only encoders with a tensor for it tell segments apart. */
+static int check_segments(const oa_session *s, size_t n_ids, size_t *n_first)
+{
+    if (*n_first > n_ids) {
+        return oa__err(OA_EINVAL, "%zu of %zu tokens in the first segment", *n_first, n_ids);
+    }
+    const uint32_t n = oa__model_n_segments(s->model);
+    if (n == 0) *n_first = n_ids;
+    if (*n_first == n_ids || n > 1) return OA_OK;
+    return oa__err(OA_EUNSUPPORTED, "a second segment, of which the model knows nothing");
+}
+
+static int embed(oa_session *s, const int32_t *ids, size_t n_ids, size_t n_first, uint32_t pooling,
+                 uint32_t flags, float *out, size_t out_len)
 {
     if (pooling > OA_POOL_CLS) {
         return oa__err(OA_EINVAL, "pooling %lu, want 0 to %d", (unsigned long)pooling, OA_POOL_CLS);
@@ -114,6 +127,7 @@ static int embed(oa_session *s, const int32_t *ids, size_t n_ids, uint32_t pooli
         return oa__err(OA_EINVAL, "embedding flags 0x%lx: unknown bits", (unsigned long)flags);
     }
     if (n_ids == 0) return oa__err(OA_EINVAL, "no tokens, want at least one");
+    OA__TRY(check_segments(s, n_ids, &n_first));
     OA__TRY(oa__session_check_ids(s, ids, n_ids, 0));
     if (!out) return oa__err(OA_EINVAL, "out is NULL");
     const uint32_t d_model = oa__model_d_model(s->model);
@@ -126,7 +140,8 @@ static int embed(oa_session *s, const int32_t *ids, size_t n_ids, uint32_t pooli
                            .what = "prompt",
                            .total = n_ids},
               .d_model = d_model,
-              .n_ids = n_ids};
+              .n_ids = n_ids,
+              .n_first = n_first};
     const int rc = run(&p, ids, pooling, flags & OA_EMBED_NORMALIZE, out);
     if (rc < 0) oa__session_cut(s, 0);
     oa__free(s->mem, p.sum);
@@ -134,11 +149,17 @@ static int embed(oa_session *s, const int32_t *ids, size_t n_ids, uint32_t pooli
     return rc;
 }
 
+int oa_session_embed_pair(oa_session *session, const int32_t *ids, size_t n_ids, size_t n_first,
+                          uint32_t pooling, uint32_t flags, float *out, size_t out_len)
+{
+    OA__TRY(oa__session_enter(session));
+    const int rc = embed(session, ids, n_ids, n_first, pooling, flags, out, out_len);
+    oa__session_leave(session);
+    return rc;
+}
+
 int oa_session_embed(oa_session *session, const int32_t *ids, size_t n_ids, uint32_t pooling,
                      uint32_t flags, float *out, size_t out_len)
 {
-    OA__TRY(oa__session_enter(session));
-    const int rc = embed(session, ids, n_ids, pooling, flags, out, out_len);
-    oa__session_leave(session);
-    return rc;
+    return oa_session_embed_pair(session, ids, n_ids, n_ids, pooling, flags, out, out_len);
 }

@@ -229,6 +229,7 @@ static size_t gather(oa__job *jobs, size_t n_jobs, oa__row *rows, size_t n_max, 
             row->adapters = s->adapters;
             row->rope_long = s->rope_long;
             row->n_seen = encoder ? (uint32_t)job->total : 0;
+            row->segment = encoder && pos >= job->n_first;
             row->logits = row->hidden = NULL;
             if (job->hidden) {
                 if (pos >= job->hidden_from && pos < job->hidden_end)

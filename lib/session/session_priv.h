@@ -189,6 +189,7 @@ typedef struct oa__job {
     float *hidden;      /* (hidden_end - hidden_from, d_model) receives hidden states, and no
                            logits are computed; NULL = none */
     size_t hidden_from, hidden_end; /* positions whose hidden states are wanted */
+    size_t n_first;                 /* tokens of the first segment, when hidden is there */
     size_t n_ahead; /* the last of the `total` tokens, which are guesses: the session's length does
                        not grow by them, and its logits are the first row of `logits` */
     oa__progress *progress; /* NULL = none */

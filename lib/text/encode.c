@@ -261,3 +261,23 @@ fail:
     oa__str_free(&c.buf);
     return rc < 0 ? rc : OA_OK;
 }
+
+int oa__vocab_encode_pair(const oa__vocab *v, oa__span first, oa__span second, uint32_t flags,
+                          oa__ids *out, size_t *n_first)
+{
+    const size_t old_len = out->len;
+    int rc;
+    *n_first = 0;
+    if (v->no_pair)
+        return oa__err(OA_EUNSUPPORTED, "the tokenizer has no form for a pair of texts");
+    OA__TRY_GOTO(oa__vocab_encode(v, first.data, first.len, flags | OA_TOKENIZE_NO_EOS, out));
+    const size_t end = out->len - old_len + v->n_middle_first;
+    for (size_t i = 0; i < v->n_middle; i++)
+        OA__TRY_GOTO(oa__ids_add(out, v->middle[i]));
+    OA__TRY_GOTO(oa__vocab_encode(v, second.data, second.len, flags | OA_TOKENIZE_NO_BOS, out));
+    *n_first = v->one_segment ? out->len - old_len : end;
+    return OA_OK;
+fail:
+    out->len = old_len;
+    return rc;
+}

@@ -64,6 +64,12 @@ typedef struct oa__vocab_spec {
      * most 8. */
     const int32_t *prefix, *suffix;
     size_t n_prefix, n_suffix;
+    /* What stands between two texts, of which the first n_middle_first belong to the first one;
+     * counts with prefix only. Without: what the kind usually has. */
+    const int32_t *middle;
+    size_t n_middle, n_middle_first;
+    bool one_segment;       /* both texts are of the same segment */
+    bool no_pair;           /* two texts have no form */
     const int32_t *end_ids; /* (n_end_ids) more tokens that end a generation; NULL = none */
     size_t n_end_ids;
     /* UGM */
@@ -164,6 +170,10 @@ enum {
  * OA_EINVAL for unknown flags, OA_ELIMIT for a text of over 1 GiB, OA_ENOMEM. */
 int oa__vocab_encode(const oa__vocab *v, const char *text, size_t len, uint32_t flags,
                      oa__ids *out);
+/* Two texts as one, as classifiers of pairs want them; *n_first of the ids that were appended, from
+ * the front, are of the first segment. OA_EUNSUPPORTED when the tokenizer knows no such form. */
+int oa__vocab_encode_pair(const oa__vocab *v, oa__span first, oa__span second, uint32_t flags,
+                          oa__ids *out, size_t *n_first);
 /* Append the bytes of tokens. special: write control tokens as their text, else leave them out.
  * at_start: the ids stand at the beginning of a sequence (SPM then drops the space that the encoder
  * put in front of the first text). OA_EINVAL for an id outside the vocabulary; on failure out is as

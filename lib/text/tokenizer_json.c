@@ -157,6 +157,7 @@ static int read_all(oa__tokenizer_json *t, const oa__tokenizer_json_opts *opts)
     OA__TRY(oa__tj_read_decoder(t, json_object_get(root, "decoder")));
     t->spec.prefix = t->prefix;
     t->spec.suffix = t->suffix;
+    t->spec.middle = t->middle;
     OA__TRY(oa__tj_read_post_processor(t, json_object_get(root, "post_processor"), 0));
     OA__TRY(oa__tj_read_config(t, opts));
     t->spec.tokens = t->tokens;

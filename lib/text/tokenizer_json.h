@@ -28,6 +28,7 @@ struct oa__tokenizer_json {
     oa__norm_spec norm[OA__NORM_MAX];
     oa__pre_spec pre[OA__PRE_MAX];
     int32_t prefix[OA__TOKENIZER_ENDS_MAX], suffix[OA__TOKENIZER_ENDS_MAX];
+    int32_t middle[OA__TOKENIZER_ENDS_MAX];
     oa__str joined;           /* merges as GGUF writes them */
     const char *ggml;         /* what GGUF calls it; NULL = it has no name there */
     oa__vocab_spec ggml_spec; /* in GGUF's words */

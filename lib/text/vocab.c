@@ -39,12 +39,15 @@ static int check_spec(const oa__vocab_spec *spec)
     OA__TRY(check_id(spec, spec->eot_id, "end-of-turn"));
     OA__TRY(check_id(spec, spec->unk_id, "unknown"));
     OA__TRY(check_id(spec, spec->pad_id, "padding"));
-    if (spec->n_prefix > OA__ENDS_MAX || spec->n_suffix > OA__ENDS_MAX)
+    if (spec->n_prefix > OA__ENDS_MAX || spec->n_suffix > OA__ENDS_MAX ||
+        spec->n_middle > OA__ENDS_MAX || spec->n_middle_first > spec->n_middle)
         return oa__err(OA_EFORMAT, "over %d tokens at an end of the text", OA__ENDS_MAX);
     for (size_t i = 0; spec->prefix && i < spec->n_prefix; i++)
         OA__TRY(check_id(spec, spec->prefix[i], "first"));
     for (size_t i = 0; spec->suffix && i < spec->n_suffix; i++)
         OA__TRY(check_id(spec, spec->suffix[i], "last"));
+    for (size_t i = 0; spec->middle && i < spec->n_middle; i++)
+        OA__TRY(check_id(spec, spec->middle[i], "middle"));
     return OA_OK;
 }
 
@@ -362,10 +365,32 @@ static size_t copy_ends(int32_t *out, const int32_t *ids, size_t n, bool add, in
     return add && id >= 0;
 }
 
+/* Files that don't say it: BERT ends the first text, RoBERTa does so twice, and others end one text
+ * and begin another. */
+static void guess_middle(oa__vocab *v)
+{
+    const bool both = v->n_prefix > 0 && v->n_suffix > 0;
+    v->one_segment = v->kind != OA__VOCAB_WPM && both;
+    if (v->n_suffix > 0) v->middle[v->n_middle++] = v->suffix[0];
+    v->n_middle_first = v->n_middle;
+    if (v->one_segment) v->middle[v->n_middle++] = v->suffix[0];
+    if (!both && v->n_prefix > 0) v->middle[v->n_middle++] = v->prefix[0];
+}
+
 static void set_ends(oa__vocab *v, const oa__vocab_spec *s)
 {
     v->n_prefix = copy_ends(v->prefix, s->prefix, s->n_prefix, s->add_bos, s->bos_id);
     v->n_suffix = copy_ends(v->suffix, s->suffix, s->n_suffix, s->add_eos, s->eos_id);
+    if (!s->prefix) {
+        guess_middle(v);
+        return;
+    }
+    for (size_t i = 0; i < s->n_middle; i++)
+        v->middle[i] = s->middle[i];
+    v->n_middle = s->n_middle;
+    v->n_middle_first = s->n_middle_first;
+    v->one_segment = s->one_segment;
+    v->no_pair = s->no_pair;
 }
 
 int oa__vocab_new(oa__vocab **out, oa__mem *mem, const oa__vocab_spec *spec)

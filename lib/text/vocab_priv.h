@@ -151,7 +151,10 @@ struct oa__vocab {
     int32_t byte_id[256];    /* token of a byte, -1 = none */
     int32_t bos_id, eos_id, eot_id, unk_id;
     int32_t prefix[OA__ENDS_MAX], suffix[OA__ENDS_MAX]; /* tokens at both ends */
-    size_t n_prefix, n_suffix;
+    int32_t middle[OA__ENDS_MAX];                       /* between two texts */
+    size_t n_prefix, n_suffix, n_middle;
+    size_t n_middle_first; /* of the middle: those of the first segment */
+    bool one_segment, no_pair;
     bool add_space_prefix, strip_space; /* strip: of the front of a decoded text */
     uint64_t memory;
     char describe[48];

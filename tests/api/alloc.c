@@ -100,6 +100,7 @@ static int tokenize(oa_model *m)
     oa_render_opts o = OA_RENDER_OPTS_INIT;
     o.variables_json = "{\"x\": [1, 2.5, \"y\"]}";
     TRY(oa_model_tokenize(m, text, sizeof text - 1, OA_TOKENIZE_SPECIAL, ids, 200, &n));
+    TRY(oa_model_tokenize_pair(m, text, sizeof text - 1, "b", 1, 0, ids, 200, NULL, NULL));
     TRY(oa_model_detokenize(m, ids, n, OA_DETOKENIZE_SPECIAL, buf, sizeof buf, NULL));
     TRY(oa_model_render_chat(m, messages, 2, sizeof *messages, &o, buf, sizeof buf, NULL));
     TRY(oa_model_tokenize_chat(m, messages, 2, sizeof *messages, &o, ids, 200, &n));

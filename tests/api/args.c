@@ -160,6 +160,16 @@ static void test_api_args__text(void **state)
     assert_ok(oa_model_tokenize(model, NULL, 0, 0, NULL, 0, NULL));
     assert_err(oa_model_tokenize(model, "xyzzyxyzzy", 10, 0, ids, 1, &n), OA_ELIMIT, "");
     assert_true(n > 1);
+    assert_inval(oa_model_tokenize_pair(NULL, "a", 1, "b", 1, 0, ids, 4, &n, &n));
+    assert_inval(oa_model_tokenize_pair(model, NULL, 1, "b", 1, 0, ids, 4, &n, &n));
+    assert_inval(oa_model_tokenize_pair(model, "a", 1, NULL, 1, 0, ids, 4, &n, &n));
+    assert_inval(oa_model_tokenize_pair(model, "a", 1, "b", 1, 1u << 30, ids, 4, &n, &n));
+    assert_inval(oa_model_tokenize_pair(model, "a", 1, "b", 1, 0, NULL, 4, &n, &n));
+    assert_ok(oa_model_tokenize_pair(model, NULL, 0, NULL, 0, 0, NULL, 0, NULL, NULL));
+    assert_err(oa_model_tokenize_pair(model, "a", 1, "xyzzyxyzzy", 10, 0, ids, 1, &n, NULL),
+               OA_ELIMIT, "");
+    assert_err(oa_model_tokenize_pair(model, "a", 1, "a", SIZE_MAX, 0, ids, 4, &n, &n), OA_ELIMIT,
+               "");
     assert_inval(oa_model_detokenize(NULL, ids, 1, 0, buf, sizeof buf, &n));
     assert_inval(oa_model_detokenize(model, NULL, 1, 0, buf, sizeof buf, &n));
     assert_inval(oa_model_detokenize(model, ids, 1, 0, buf, sizeof buf, &n));
@@ -356,6 +366,9 @@ static void test_api_args__session(void **state)
     assert_err(oa_session_append_logits(session, ids, 1, rows, 4), OA_ELIMIT, "");
     assert_err(oa_session_append_logits(session, ids, SIZE_MAX, rows, 4), OA_ELIMIT, "");
     assert_ok(oa_session_append_logits(session, NULL, 0, NULL, 0));
+    assert_inval(oa_session_embed_pair(NULL, ids, 1, 1, OA_POOL_MEAN, 0, rows, 4));
+    assert_inval(oa_session_embed_pair(session, NULL, 1, 1, OA_POOL_MEAN, 0, rows, 4));
+    assert_inval(oa_session_embed_pair(session, ids, 1, 2, OA_POOL_MEAN, 0, rows, 4));
     assert_inval(oa_session_embed(NULL, ids, 1, OA_POOL_MEAN, 0, rows, 4));
     assert_inval(oa_session_embed(session, NULL, 1, OA_POOL_MEAN, 0, rows, 4));
     assert_inval(oa_session_embed(session, ids, 0, OA_POOL_MEAN, 0, rows, 4));

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare embeddings of encoders with transformers in float32: small random BERT, RoBERTa and
 XLM-RoBERTa models, opened as Hugging Face folders and as the GGUF files that `openassistant
-convert` makes of them, for texts of 1 to 300 tokens and each pooling.
+convert` makes of them, for texts of 1 to 300 tokens and each pooling; and scores of classifiers, of
+texts and of pairs, whose ids and segments are those of Hugging Face's tokenizers.
 
     encoders_hf.py LIBRARY OPENASSISTANT
 
@@ -15,9 +16,10 @@ import sys
 import tempfile
 
 from arch_hf import (GROUPS, SMALL, WIDE, change_config, convert, difference, make_tokenizer, np,
-                     report, torch, transformers)
+                     report, tokenizers, torch, transformers)
 
 LIMIT = 3e-5
+SCORE_LIMIT = 1e-4  # a single score may be small
 LENGTHS = (1, 31, 33, 300)
 
 
@@ -35,6 +37,32 @@ CLASSIFIERS = [
     ("xlm-roberta that classifies", "XLMRoberta", sizes(SMALL, type_vocab_size=1, pad_token_id=1,
                                                         id2label=LABELS)),
 ]
+
+
+def template(single, pair):
+    return tokenizers.processors.TemplateProcessing(
+        single=single, pair=pair, special_tokens=[("<|begin|>", 1), ("<|end|>", 0)])
+
+
+B, E = "<|begin|>", "<|end|>"
+ENDS = (E, 0), (B, 1)
+TYPE_1 = dict(type_vocab_size=1, pad_token_id=2)
+# Name, family, values, what stands around texts, whether segments matter.
+PAIRS = [
+    ("bert, a template", "Bert", sizes(SMALL, id2label=LABELS),
+     template(f"{B} $A {E}", f"{B} $A {E} $B:1 {E}:1"), True),
+    ("bert, its own processing", "Bert", sizes(GROUPS, id2label={0: "good"}, type_vocab_size=3),
+     tokenizers.processors.BertProcessing(*ENDS), True),
+    ("bert, a beginning in the second", "Bert", sizes(WIDE, id2label=LABELS),
+     template(f"{B} $A", f"{B} $A {B}:1 $B:1"), True),
+    ("bert, nothing around texts", "Bert", sizes(SMALL, id2label=LABELS), None, True),
+    ("roberta, its own processing", "Roberta", sizes(GROUPS, id2label=LABELS, **TYPE_1),
+     tokenizers.processors.RobertaProcessing(*ENDS), False),
+    ("xlm-roberta, a template", "XLMRoberta", sizes(SMALL, id2label={0: "LABEL_0"}, **TYPE_1),
+     template(f"{B} $A {E}", f"{B} $A {E} {E} $B {E}"), False),
+]
+TEXTS = [("What is red?", "Roses are red."), ("a", "b"), ("the there then", ""), ("", "an anther"),
+         ("\u6f22\u5b57", "x" * 130)]
 
 
 # Name, family, values, values that must show.
@@ -170,8 +198,46 @@ def classify(number, case, program):
                     if list(got) != list(values["id2label"].values()):
                         return f"labels {list(got)}", worst
                     worst = max(worst, difference(np.array(list(got.values())), want))
-                    if worst > LIMIT:
+                    if worst > SCORE_LIMIT:
                         return f"{n} tokens: {worst:.2e}", worst
+    return None, worst
+
+
+def pairs(number, case, program):
+    import openassistant as oa
+    worst = 0.0
+    name, family, values, post, matters = case
+    with tempfile.TemporaryDirectory() as folder:
+        model, _ = make_model(number, family + "ForSequenceClassification", values, folder)
+        path = os.path.join(folder, "tokenizer.json")
+        tokenizer = tokenizers.Tokenizer.from_file(path)
+        if post:
+            tokenizer.post_processor = post
+        tokenizer.save(path)
+        gguf = os.path.join(folder, "converted.gguf")
+        convert(program, folder, gguf)
+        for path in (folder, gguf):
+            with oa.Model(path) as m, oa.Head(m) as head, m.session(kv_type="f32") as session:
+                for a, b in TEXTS:
+                    want = tokenizer.encode(a, b)
+                    ids, n_first = m.tokenize_pair(a, b)
+                    types = [0] * n_first + [1] * (len(ids) - n_first)
+                    if ids != want.ids or types != want.type_ids:
+                        return f"{ids}, {types}, want {want.ids}, {want.type_ids}", worst
+                    with torch.no_grad():
+                        logits = model(torch.tensor([want.ids]),
+                                       token_type_ids=torch.tensor([want.type_ids])).logits[0]
+                    score = functools.partial(session.embed, ids, pooling="cls", normalize=False)
+                    got = head.apply(score(n_first=n_first))
+                    worst = max(worst, difference(np.array(list(got.values())), logits.numpy()))
+                    if worst > SCORE_LIMIT:
+                        return f"{a!r}, {b!r}: {worst:.2e}", worst
+                    other = head.apply(score())
+                    if matters and b and difference(np.array(list(other.values())),
+                                                    logits.numpy()) <= SCORE_LIMIT:
+                        return f"{a!r}, {b!r}: segments do not show", worst
+                    if not matters and other != got:
+                        return f"{a!r}, {b!r}: one segment has other bits", worst
     return None, worst
 
 
@@ -179,6 +245,7 @@ def main():
     if len(sys.argv) < 3:
         raise SystemExit(__doc__)
     cases = [(run, c) for c in CASES] + [(classify, c) for c in CLASSIFIERS]
+    cases += [(pairs, c) for c in PAIRS]
     report(sys.argv[1], [(c[0], functools.partial(test, number, c, sys.argv[2]))
                          for number, (test, c) in enumerate(cases, 1)])
 

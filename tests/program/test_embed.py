@@ -175,6 +175,31 @@ def test_head_files():
         check(len(o["texts"]) == 1)
 
 
+def test_pairs():
+    with Home() as home:
+        folder = classifier(home, "labels", LABELS)
+        base = ["-m", folder, "--classify", "--pair"]
+        texts = ["Which?", "This one.", "Which?", "ab"]
+        o, got = scores_of(home, *base, *texts)
+        check([t["n_tokens"] for t in o["texts"]] == [15, 7] and got[0] != got[1], o)
+        lines = "".join(json.dumps(texts[i:i + 2]) + "\n" for i in (0, 2))
+        r = run("embed", *base, "--jsonl", stdin=lines, home=home)
+        check(r.code == 0 and r.err == "", r.err)
+        check([{s["label"]: s["score"] for s in json.loads(line)} for line in r.out.splitlines()]
+              == got, r.out)
+        # Such a tokenizer puts nothing between the two.
+        _, joined = scores_of(home, "-m", folder, "--classify", "Which?This one.")
+        check(joined[0] == got[0], joined, got)
+        r = run("embed", "-m", folder, "--pair", "a", "b", home=home)
+        check(r.code == 0 and len(r.out.split()) == hf_folder.WIDTH, r.err)
+        for args in (["a"], ["a", "b", "c"], [], ["-"]):
+            check_error(run("embed", *base, *args, home=home, stdin="x"), 2)
+        for line in ('"a"', '["a"]', '["a", 1]', '["a", "b", "c"]', '{"a": "b"}', '["a", "b"'):
+            r = run("embed", *base, "--jsonl", stdin=line + "\n", home=home)
+            check_error(r, 1)
+            check("line 1: want a list of two JSON strings" in r.err, r.err)
+
+
 def test_head_errors():
     tiny = need_tiny()
     with Home() as home:

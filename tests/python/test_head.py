@@ -56,6 +56,16 @@ class Heads(unittest.TestCase):
                 self.assertAlmostEqual(scores["rude"], (width + 3) / 100, 5)
                 vector = model.embed(["x y"], pooling="cls", normalize=False)[0]
                 self.assertEqual(head.score("x y"), head.apply(vector))
+                ids, n_first = model.tokenize_pair("x", " y")
+                self.assertEqual(n_first, len(model.tokenize("x", eos=False)))
+                self.assertEqual(ids[-1:], model.tokenize(" y")[-1:])
+                with model.session() as session:
+                    pair = session.embed(ids, pooling="cls", normalize=False, n_first=n_first)
+                    with self.assertRaises(oa.InvalidArgumentError):
+                        session.embed(ids, n_first=len(ids) + 1)
+                self.assertEqual(head.score("x", " y"), head.apply(pair))
+                self.assertEqual(list(model.embed([("x", b" y")], pooling="cls",
+                                                  normalize=False)[0]), list(pair))
                 with self.assertRaises(oa.InvalidArgumentError):
                     head.apply([1.0])
                 self.assertEqual(info.function, "none")

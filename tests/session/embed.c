@@ -212,6 +212,53 @@ static void test_session_embed__encoders(void **state)
     }
 }
 
+static void test_session_embed__pairs(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+    float one[D_MAX], two[D_MAX], got[D_MAX];
+    int32_t text[N];
+    for (size_t k = 0; k < HF_N_FAMILIES; k++) {
+        if (strstr(hf_families[k].config, "bert") == NULL) continue;
+        folder f;
+        oa_model *m;
+        oa_session *s;
+        folder_make(&f, "session_embed");
+        hf_write(&f, &hf_families[k]);
+        assert_ok(oa_model_open(&m, f.path, NULL));
+        folder_remove(&f);
+        for (size_t i = 0; i < N; i++)
+            text[i] = (int32_t)(i * 7 % 200);
+        assert_ok(oa_session_new(&s, m, NULL));
+        assert_ok(oa_session_embed(s, text, N, OA_POOL_MEAN, 0, one, HF_D));
+        assert_ok(oa_session_embed_pair(s, text, N, N, OA_POOL_MEAN, 0, got, HF_D));
+        assert_memory_equal(got, one, HF_D * sizeof *got);
+        if (oa__model_n_segments(m) < 2) { /* RoBERTa */
+            assert_err(oa_session_embed_pair(s, text, N, 7, OA_POOL_MEAN, 0, got, HF_D),
+                       OA_EUNSUPPORTED, "second segment");
+        } else {
+            for (size_t n_first = 0; n_first < N; n_first++) {
+                assert_ok(oa_session_embed_pair(s, text, N, n_first, OA_POOL_CLS, 0, two, HF_D));
+                assert_memory_not_equal(two, n_first == 0 ? one : got, HF_D * sizeof *got);
+                memcpy(got, two, sizeof got);
+            }
+            /* What came before leaves no trace. */
+            assert_ok(oa_session_embed(s, text, N, OA_POOL_MEAN, 0, got, HF_D));
+            assert_memory_equal(got, one, HF_D * sizeof *got);
+        }
+        assert_err(oa_session_embed_pair(s, text, N, N + 1, OA_POOL_MEAN, 0, got, HF_D), OA_EINVAL,
+                   "21 of 20");
+        oa_session_free(s);
+        oa_model_free(m);
+    }
+    /* A decoder knows no segments. */
+    oa_session *s = tiny_session(model, 0, N_CTX);
+    embed(s, N, OA_POOL_LAST, 0, one);
+    assert_ok(oa_session_embed_pair(s, ids, N, 3, OA_POOL_LAST, 0, got, d_model));
+    assert_memory_equal(got, one, d_model * sizeof *got);
+    oa_session_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_session_embed__the_session_goes_on),
         cmocka_unit_test(test_session_embed__failures),
         cmocka_unit_test(test_session_embed__encoders),
+        cmocka_unit_test(test_session_embed__pairs),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }

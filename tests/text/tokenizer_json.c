@@ -115,6 +115,100 @@ static void test_text_tokenizer_json__ends(void **state)
     oa__vocab_free(v);
 }
 
+/* The ids of "b" and "a" as a pair, how many of them are of the first segment. */
+static void expect_pair(oa__vocab *v, uint32_t flags, const int32_t *want, size_t n_first)
+{
+    oa__ids ids = {0};
+    size_t n = 0, first = 99;
+    assert_int_equal(oa__ids_add(&ids, 77), OA_OK); /* what is there stays in front */
+    if (oa__vocab_encode_pair(v, (oa__span){"b", 1}, (oa__span){"a", 1}, flags, &ids, &first) < 0)
+        fail_msg("%s", oa_error_last());
+    while (want[n] >= 0)
+        n++;
+    assert_int_equal(ids.len, n + 1);
+    assert_int_equal(ids.data[0], 77);
+    assert_memory_equal(ids.data + 1, want, n * sizeof *want);
+    assert_int_equal(first, n_first);
+    oa__ids_free(&ids);
+    oa__vocab_free(v);
+}
+
+static void expect_no_pair(oa__vocab *v)
+{
+    oa__ids ids = {0};
+    size_t first;
+    EXPECT(v, "b", 0, 3, 1, 4, ); /* a text alone is fine */
+    assert_int_equal(
+        oa__vocab_encode_pair(v, (oa__span){"b", 1}, (oa__span){"a", 1}, 0, &ids, &first),
+        OA_EUNSUPPORTED);
+    assert_non_null(strstr(oa_error_last(), "pair"));
+    assert_int_equal(ids.len, 0);
+    oa__ids_free(&ids);
+    oa__vocab_free(v);
+}
+
+#define PAIR_IDS(...)                                                                              \
+    (const int32_t[])                                                                              \
+    {                                                                                              \
+        __VA_ARGS__, -1                                                                            \
+    }
+#define S(type) "{'SpecialToken': {'id': '<s>', 'type_id': " type "}}"
+#define E(type) "{'SpecialToken': {'id': '</s>', 'type_id': " type "}}"
+#define A(type) "{'Sequence': {'id': 'A', 'type_id': " type "}}"
+#define B(type) "{'Sequence': {'id': 'B', 'type_id': " type "}}"
+#define PAIRS(pair)                                                                                \
+    "{" ADDED ", 'post_processor': {'type': 'TemplateProcessing', 'single': [" S("0") ", " A(      \
+        "0") ", " E("0") "], " pair " 'special_tokens': {'<s>': {'id': '<s>', 'ids': [3]}, "       \
+                         "'</s>': {'id': '</s>', 'ids': [4]}}}, " BYTES                            \
+                         ", " MODEL("'merges': []") "}"
+#define PAIR(pieces) PAIRS("'pair': [" pieces "],")
+#define OWN(type)                                                                                  \
+    "{" ADDED ", 'post_processor': {'type': '" type                                                \
+    "', 'sep': ['</s>', 4], 'cls': ['<s>', 3]}, " BYTES ", " MODEL("'merges': []") "}"
+
+static void test_text_tokenizer_json__pairs(void **state)
+{
+    (void)state;
+    expect_pair(good(PAIR(S("0") "," A("0") "," E("0") "," B("1") "," E("1")), NULL), 0,
+                PAIR_IDS(3, 1, 4, 0, 4), 3);
+    expect_pair(good(PAIR(S("0") "," A("0") "," E("0") "," S("1") "," B("1") "," E("1")), NULL), 0,
+                PAIR_IDS(3, 1, 4, 3, 0, 4), 3);
+    expect_pair(good(PAIR(S("0") "," A("0") "," E("0") "," E("0") "," B("0") "," E("0")), NULL), 0,
+                PAIR_IDS(3, 1, 4, 4, 0, 4), 6);
+    expect_pair(good(PAIR(S("0") "," A("0") "," B("1") "," E("1")), NULL), OA_TOKENIZE_NO_BOS,
+                PAIR_IDS(1, 0, 4), 1);
+    expect_pair(good(OWN("BertProcessing"), NULL), 0, PAIR_IDS(3, 1, 4, 0, 4), 3);
+    expect_pair(good(OWN("RobertaProcessing"), NULL), OA_TOKENIZE_NO_EOS, PAIR_IDS(3, 1, 4, 4, 0),
+                5);
+    expect_pair(
+        good("{" BYTES ", "
+             "'model': {'type': 'BPE', 'vocab': {'a': 0, 'b': 1, 'ba': 2}, 'merges': ['b a']}"
+             "}",
+             NULL),
+        0, PAIR_IDS(1, 0), 1);
+    /* The configuration replaces the template. */
+    expect_pair(good(OWN("RobertaProcessing"), "{'bos_token': '<s>', 'eos_token': '</s>', "
+                                               "'add_bos_token': true, 'add_eos_token': true}"),
+                0, PAIR_IDS(3, 1, 4, 3, 0, 4), 3);
+    /* Forms that there are none of. */
+    expect_no_pair(good(PAIRS(""), NULL));
+    expect_no_pair(good(PAIRS("'pair': null,"), NULL));
+    expect_no_pair(good(PAIR(S("0") "," B("0") "," A("1") "," E("1")), NULL));
+    expect_no_pair(good(PAIR(S("0") "," A("0") "," B("1")), NULL));
+    expect_no_pair(good(PAIR(A("0") "," B("1") "," E("1")), NULL));
+    expect_no_pair(good(PAIR(S("1") "," A("1") "," B("1") "," E("1")), NULL));
+    expect_no_pair(good(PAIR(S("0") "," A("0") "," E("1") "," B("0") "," E("0")), NULL));
+    expect_no_pair(good(PAIR(S("0") "," A("0") "," B("0") "," E("1")), NULL));
+    expect_no_pair(good(PAIR(S("0") "," A("0") "," B("2") "," E("2")), NULL));
+    expect_no_pair(good(PAIR(S("0") "," A("0") "," B("1") "," E("1") "," E("1")), NULL));
+    expect_no_pair(good(PAIR(S("0") "," A("0") "," B("1") "," B("1") "," E("1")), NULL));
+    expect_no_pair(good(PAIR("7," S("0") "," A("0") "," B("1") "," E("1")), NULL));
+    /* More between them than there is room for. */
+#define TWO(x) x "," x
+    expect_no_pair(good(
+        PAIR(S("0") "," A("0") "," TWO(TWO(TWO(E("0")))) "," E("0") "," B("1") "," E("1")), NULL));
+}
+
 /* BPE over characters, as LLaMA's and Gemma's files have it. */
 static void test_text_tokenizer_json__characters(void **state)
 {
@@ -326,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_text_tokenizer_json__bytes),
         cmocka_unit_test(test_text_tokenizer_json__added),
         cmocka_unit_test(test_text_tokenizer_json__ends),
+        cmocka_unit_test(test_text_tokenizer_json__pairs),
         cmocka_unit_test(test_text_tokenizer_json__characters),
         cmocka_unit_test(test_text_tokenizer_json__refused),
         cmocka_unit_test(test_text_tokenizer_json__regexes),

@@ -457,6 +457,21 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
         c_int,
         [_handle, c_char_p, c_size_t, c_uint32, _ids, c_size_t, _size_out],
     ),
+    "oa_model_tokenize_pair": (
+        c_int,
+        [
+            _handle,
+            c_char_p,
+            c_size_t,
+            c_char_p,
+            c_size_t,
+            c_uint32,
+            _ids,
+            c_size_t,
+            _size_out,
+            _size_out,
+        ],
+    ),
     "oa_model_detokenize": (
         c_int,
         [_handle, _ids, c_size_t, c_uint32, _buf, c_size_t, _size_out],
@@ -542,6 +557,10 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "oa_session_embed": (
         c_int,
         [_handle, _ids, c_size_t, c_uint32, c_uint32, POINTER(c_float), c_size_t],
+    ),
+    "oa_session_embed_pair": (
+        c_int,
+        [_handle, _ids, c_size_t, c_size_t, c_uint32, c_uint32, POINTER(c_float), c_size_t],
     ),
     "oa_session_save": (c_int, [_handle, c_char_p]),
     "oa_session_open_saved": (c_int, [_handle_out, _handle, c_char_p, POINTER(oa_session_opts)]),

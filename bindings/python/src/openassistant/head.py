@@ -70,11 +70,15 @@ class Head(Handle):
                 result[label.value.decode("utf-8", "replace")] = scores[i]
         return result
 
-    def score(self, text: Union[str, bytes]) -> Dict[str, float]:
-        """Scores of a text: its embedding, made as the head wants it, and `apply`."""
+    def score(
+        self, text: Union[str, bytes], second: Optional[Union[str, bytes]] = None
+    ) -> Dict[str, float]:
+        """Scores of a text, or of two, as rerankers want a question and a passage: the embedding,
+        made as the head wants it, and `apply`."""
         info = self.info
+        texts = [text if second is None else (text, second)]
         return self.apply(
-            self.model.embed([text], pooling=info.pooling, normalize=info.normalize)[0]
+            self.model.embed(texts, pooling=info.pooling, normalize=info.normalize)[0]
         )
 
     def probabilities(

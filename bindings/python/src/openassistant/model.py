@@ -305,6 +305,37 @@ class Model(Handle):
         with self.using() as ptr:
             return copy_ids(lib.oa_model_tokenize, len(data) // 2, ptr, data, len(data), flags)
 
+    def tokenize_pair(
+        self,
+        first: Union[str, bytes],
+        second: Union[str, bytes],
+        *,
+        special: bool = False,
+    ) -> Tuple[List[int], int]:
+        """Two texts as the ids of one, as classifiers of pairs want them, and how many of the ids
+        are of the first segment."""
+        flags = _FLAGS["OA_TOKENIZE_SPECIAL"] if special else 0
+        texts = to_bytes(first), to_bytes(second)
+        args = [part for data in texts for part in (data, len(data))]
+        n_first = ctypes.c_size_t()
+        n_ids = ctypes.c_size_t()
+        with self.using() as ptr:
+            call(
+                lib.oa_model_tokenize_pair, ptr, *args, flags, None, 0, ctypes.byref(n_ids), None
+            )
+            ids = (ctypes.c_int32 * max(n_ids.value, 1))()
+            call(
+                lib.oa_model_tokenize_pair,
+                ptr,
+                *args,
+                flags,
+                ids,
+                len(ids),
+                ctypes.byref(n_ids),
+                ctypes.byref(n_first),
+            )
+        return list(ids[: n_ids.value]), n_first.value
+
     def detokenize_bytes(self, ids: Sequence[int], *, special: bool = False) -> bytes:
         """What tokens spell; it may end inside a character."""
         flags = _abi.ENUMS["oa_detokenize_flags"]["OA_DETOKENIZE_SPECIAL"] if special else 0
@@ -431,21 +462,27 @@ class Model(Handle):
 
     def embed(
         self,
-        texts: Iterable[Union[str, bytes]],
+        texts: Iterable[Union[str, bytes, Tuple[Union[str, bytes], Union[str, bytes]]]],
         *,
         pooling: str = "mean",
         normalize: bool = True,
         **options: Any,
     ) -> List[Any]:
-        """A vector for each text, as `Session.embed` makes them. Other names are those of
-        `Session`."""
+        """A vector for each text, or pair of two, as `Session.embed` makes them. Other names are
+        those of `Session`."""
         if isinstance(texts, (str, bytes)):
             raise TypeError("texts is one text, want a list of them")
         with self.session(**{"sharing": False, **options}) as session:
-            return [
-                session.embed(self.tokenize(t), pooling=pooling, normalize=normalize)
-                for t in texts
-            ]
+            vectors = []
+            for text in texts:
+                if isinstance(text, (str, bytes)):
+                    ids, n_first = self.tokenize(text), None
+                else:
+                    ids, n_first = self.tokenize_pair(*text)
+                vectors.append(
+                    session.embed(ids, pooling=pooling, normalize=normalize, n_first=n_first)
+                )
+            return vectors
 
     def perplexity(
         self,

@@ -306,17 +306,33 @@ class Session(Handle):
         return as_array(data, len(array))
 
     def embed(
-        self, ids: Sequence[int], *, pooling: str = "mean", normalize: bool = True
+        self,
+        ids: Sequence[int],
+        *,
+        pooling: str = "mean",
+        normalize: bool = True,
+        n_first: Optional[int] = None,
     ) -> Any:
         """One vector of ``model.info.d_model`` floats for these tokens, which the session then
-        holds in place of what it held. ``pooling`` is "mean", "last" or "cls"."""
+        holds in place of what it held. ``pooling`` is "mean", "last" or "cls"; ``n_first`` is that
+        of `Model.tokenize_pair` for two texts."""
         array = id_array(ids)
         n = self.model.info.d_model
         data = (ctypes.c_float * n)()
         kind = choice(_POOLINGS, pooling, "pooling")
         flags = _abi.ENUMS["oa_embed_flags"]["OA_EMBED_NORMALIZE"] if normalize else 0
         with self.using() as ptr:
-            call(lib.oa_session_embed, ptr, array, len(array), kind, flags, data, n)
+            call(
+                lib.oa_session_embed_pair,
+                ptr,
+                array,
+                len(array),
+                len(array) if n_first is None else number(n_first, SIZE, "n_first"),
+                kind,
+                flags,
+                data,
+                n,
+            )
         return as_array(data)
 
     def save(self, path: Path) -> None:
