@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chat templates against jinja2: realistic templates, snippets, and random expressions.
 
-usage: template_oracle.py RENDER_JSONL [templates] [snippets] [random] [mutated] [wrapped] [N [SEED]]
+usage: template_oracle.py RENDER_JSONL [templates|snippets|random|mutated|wrapped]... [N [SEED]]
 
 Text must be equal, and what is an error there must be an error here. A random template that needs
 what we refuse on purpose (numbers over 64 bits, a few rare functions) counts as refused; those must
