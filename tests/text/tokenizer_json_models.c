@@ -55,6 +55,7 @@ static void test_text_tokenizer_json_models__unigram_bytes(void **state)
     snprintf(json + n, sizeof json - n, "]}}");
     oa__vocab *v = read(json);
     EXPECT(v, "a\u00e4", 0, 1 - 1, 1 + 0xc3, 1 + 0xa4, );
+    expect_text(v, (const int32_t[]){0, 1 + 0xc3, 1 + 0xa4}, 3, false, true, "a\u00e4");
     oa__vocab_free(v);
 }
 
