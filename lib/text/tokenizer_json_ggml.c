@@ -239,10 +239,11 @@ static int name_unigram(oa__tokenizer_json *t)
         return OA_OK;
     name_ends(s);
     if (s->n_prefix != s->add_bos || s->n_suffix != s->add_eos) return OA_OK;
-    OA__TRY(oa__charsmap_init(&map, t->mem, f.charsmap.data, f.charsmap.len));
+    const int rc = oa__charsmap_init(&map, t->mem, f.charsmap.data, f.charsmap.len);
     const bool no_rules = map.n_units == 0;
-    good = !must_map || maps_spaces(&map);
+    good = !must_map || (rc >= 0 && maps_spaces(&map));
     oa__charsmap_free(&map, t->mem);
+    if (rc < 0) return rc;
     for (size_t i = 0; i < s->n_tokens && good; i++) {
         if (t->types[i] == OA__TOKEN_NORMAL && f.by_word)
             good = !has_inner_mark(t->tokens[i], !f.joins);

@@ -102,6 +102,7 @@ NAMED = {
     "minicpm5": (byte_level(split(r"\p{N}{1,3}"), split(LLAMA3.replace("{1,3}", "+"))), None, 1),
     "laguna": (byte_level(split(r"[^\n]+|[\n]+"), split(QWEN2)), None, 0),
     "gpt-4o": (byte_level(split(GPT4O)), None, 0),
+    "granite-embed-multi-97m": (byte_level(split(GPT4O)), None, 1),
     "tiny_aya": (byte_level(split(r"\d{1,3}(?=(?:\d{3})*\b)"), split(GPT4O)), None, 0),
     "tekken": (byte_level(split(GPT4O.replace(CON + "?", "").replace("{1,3}", ""))), None, 1),
     "kimi-k2": (byte_level(split(kimi())), None, 0),

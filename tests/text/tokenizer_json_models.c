@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tokenizer.json with the models Unigram and WordPiece. */
 #include "small.h"
+#include "util/fail_alloc.h"
 
 static oa__vocab *read(const char *json)
 {
@@ -298,6 +299,38 @@ static void test_text_tokenizer_json_models__unigram_in_gguf(void **state)
     }
 }
 
+/* Whatever allocation fails, it is told and nothing is lost. */
+static void test_text_tokenizer_json_models__no_memory(void **state)
+{
+    (void)state;
+    char map[2048], json[2][8192];
+    charsmap64(map);
+    snprintf(json[0], sizeof json[0],
+             "{\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"%s\"}, "
+             "\"pre_tokenizer\": " METASPACE ", \"model\": {\"type\": \"Unigram\", \"unk_id\": 0, "
+             "\"vocab\": [[\"?\", 0], [\"b\", -1]]}}",
+             map);
+    snprintf(json[1], sizeof json[1],
+             "{\"normalizer\": " BERT_NORMAL ", \"pre_tokenizer\": " BERT_WORDS
+             ", \"post_processor\": " BERT_ENDS ", \"model\": {\"type\": \"WordPiece\", "
+             "\"unk_token\": \"[UNK]\", \"vocab\": {" BERT_VOCAB "}}}");
+    for (size_t k = 0; k < 2; k++) {
+        for (uint64_t nth = 1;; nth++) {
+            struct fail_alloc fa;
+            oa__mem mem;
+            oa__tokenizer_json *t;
+            assert_int_equal(oa__mem_init(&mem, fail_alloc_init(&fa, nth), 0), OA_OK);
+            int rc = oa__tokenizer_json_new(&t, &mem, json[k], strlen(json[k]), NULL);
+            if (rc != OA_OK && rc != OA_ENOMEM) fail_msg("%s", oa_error_last());
+            if (rc == OA_OK) assert_string_equal(oa__tokenizer_json_ggml(t), k ? "bert" : "t5");
+            oa__tokenizer_json_free(t);
+            assert_int_equal(fail_alloc_live(&fa), 0);
+            if (!fail_alloc_hit(&fa)) break;
+            assert_true(nth < 1000);
+        }
+    }
+}
+
 /* What a normaliser makes look like a control token is none: Hugging Face's unigram takes it. */
 static void test_text_tokenizer_json_models__control_from_normal_form(void **state)
 {
@@ -323,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_text_tokenizer_json_models__wordpiece_in_gguf),
         cmocka_unit_test(test_text_tokenizer_json_models__no_wordpiece_in_gguf),
         cmocka_unit_test(test_text_tokenizer_json_models__unigram_in_gguf),
+        cmocka_unit_test(test_text_tokenizer_json_models__no_memory),
         cmocka_unit_test(test_text_tokenizer_json_models__control_from_normal_form),
     };
     return cmocka_run_group_tests_name("text_tokenizer_json_models", tests, NULL, NULL);
