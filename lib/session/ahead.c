@@ -100,12 +100,7 @@ static int compute(oa_session *s, size_t n_ahead, oa__progress *p, uint64_t done
     }
     OA__TRY(oa__job_begin(&job));
     const uint64_t start = oa__clock_ns();
-    const int rc = oa__jobs_run(&job, 1);
-    if (rc < 0) {
-        oa__job_abandon(&job);
-        return rc;
-    }
-    oa__job_commit(&job);
+    OA__TRY(oa__job_run(&job));
     if (s->draft != NULL && one) oa__draft_time(s->draft, n_ahead, oa__clock_ns() - start);
     return OA_OK;
 }

@@ -29,6 +29,7 @@ static int compute(pool *p, size_t total, size_t from, size_t end)
     oa_session *s = p->s;
     oa__job job = {.s = s,
                    .total = total,
+                   .n_whole = p->n_ids,
                    .hidden = p->hidden,
                    .hidden_from = from,
                    .hidden_end = end,
@@ -36,13 +37,7 @@ static int compute(pool *p, size_t total, size_t from, size_t end)
                    .progress = &p->progress};
     OA__TRY(oa__job_begin(&job));
     job.progress_at = job.first;
-    const int rc = oa__jobs_run(&job, 1);
-    if (rc < 0) {
-        oa__job_abandon(&job);
-        return rc;
-    }
-    oa__job_commit(&job);
-    return OA_OK;
+    return oa__job_run(&job);
 }
 
 static int pool_one(pool *p, size_t at)

@@ -94,7 +94,7 @@ int oa__job_begin(oa__job *job)
     }
     oa__assert(s->n_ahead == 0);
     job->logits_cut = false;
-    const size_t n = total - job->n_ahead;
+    const size_t n = job->n_whole ? job->n_whole : total - job->n_ahead;
     if (s->rope_follows && s->rope_long != (n > oa__model_n_ctx_short(s->model))) {
         oa__session_forget(s);
         s->rope_long = !s->rope_long;
@@ -336,4 +336,14 @@ int oa__jobs_run(oa__job *jobs, size_t n_jobs)
         }
     }
     return OA_OK;
+}
+
+int oa__job_run(oa__job *job)
+{
+    const int rc = oa__jobs_run(job, 1);
+    if (rc < 0)
+        oa__job_abandon(job);
+    else
+        oa__job_commit(job);
+    return rc;
 }

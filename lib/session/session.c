@@ -272,13 +272,7 @@ static int extend(oa_session *s, const int32_t *ids, size_t n_ids, float *logits
     OA__TRY(oa__job_begin(&job));
     if (n_reused) *n_reused += job.first - n_done;
     progress.total = total - job.first;
-    const int rc = oa__jobs_run(&job, 1);
-    if (rc < 0) {
-        oa__job_abandon(&job);
-        return rc;
-    }
-    oa__job_commit(&job);
-    return OA_OK;
+    return oa__job_run(&job);
 }
 
 static int append(oa_session *s, const int32_t *ids, size_t n_ids, float *logits)

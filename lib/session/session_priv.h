@@ -192,6 +192,8 @@ typedef struct oa__job {
     size_t n_first;                 /* tokens of the first segment, when hidden is there */
     size_t n_ahead; /* the last of the `total` tokens, which are guesses: the session's length does
                        not grow by them, and its logits are the first row of `logits` */
+    size_t n_whole; /* tokens of the text that `total` are the beginning of, whose length longrope
+                       goes by; 0 = total without guesses */
     oa__progress *progress; /* NULL = none */
     uint64_t progress_at;   /* what `progress` is told when the job begins */
 
@@ -207,6 +209,8 @@ int oa__job_begin(oa__job *job);
 int oa__jobs_run(oa__job *jobs, size_t n_jobs);
 void oa__job_commit(oa__job *job);
 void oa__job_abandon(oa__job *job);
+/* Of one job that has begun: run, then commit or abandon it. */
+int oa__job_run(oa__job *job);
 
 /* --- guesses (draft.c, ahead.c) --------------------------------------------------------------- */
 

@@ -165,6 +165,15 @@ static void test_golden_contexts__length_decides(void **state)
         assert_logits(again, want[3], n);
         oa_session_free(again);
     }
+    /* an embedding */
+    float pooled[2][64];
+    for (int i = 0; i < 2; i++) {
+        oa_session *s = new_session(m, i ? 256 : 0);
+        for (int round = 0; round < 2; round++)
+            assert_ok(oa_session_embed(s, many_ids, MANY, OA_POOL_MEAN, 0, pooled[i], 64));
+        oa_session_free(s);
+    }
+    assert_memory_equal(pooled[0], pooled[1], sizeof pooled[0]);
     /* taken back across the border; several sessions in one pass */
     assert_ok(oa_session_fork(&other, steps));
     assert_ok(oa_session_truncate(steps, 50));
