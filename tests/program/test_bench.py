@@ -84,7 +84,8 @@ def test_shapes_are_what_they_say():
 
 
 def test_memory_is_foretold():
-    """A whole context of all kinds of tokens takes what info says, within 3 %."""
+    """A whole context of all kinds of tokens takes what info says, within 3 % and the 8 MB that
+    the program and neighbours of the pages that are read may take."""
     if os.environ.get("OA_TEST_SANITIZE", "none") != "none":
         raise Skip("sanitizers take memory of their own")
     if not os.path.exists("/proc/self/status"):
@@ -95,10 +96,11 @@ def test_memory_is_foretold():
                                           (0.8, "llama-1.1b", "Q4_K_M", "layers=5"),
                                           (0.8, "neox-410m", "Q4_0", "layers=12")):
             path = make_shape(home, shape, kind, *more)
-            done = subprocess.run([MEMORY, path, "256"], check=True, stdout=subprocess.PIPE)
+            # Memory that is filled when it is allocated is taken earlier than it is used.
+            done = subprocess.run([MEMORY, path, "256"], check=True, stdout=subprocess.PIPE,
+                                  env=home.env(MALLOC_PERTURB_="0"))
             o = json.loads(done.stdout)
-            share = o["peak"] / o["foretold"]
-            check(least < share < 1.03, shape, kind, share, o)
+            check(least * o["foretold"] < o["peak"] < 1.03 * o["foretold"] + 8e6, shape, kind, o)
 
 
 def test_bench_json():
