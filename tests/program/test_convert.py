@@ -40,7 +40,8 @@ def test_pack_and_back():
         info = run("info", "--json", packed, home=home).json()
         check("packed" in info["types"], info["types"])
         for verb in (["run", "--raw", "-n", "6", "--temperature", "0", "Hello"],
-                     ["tokenize", "a b"], ["run", "--raw", "-n", "6", "--seed", "1", "--no-mmap", "Hello"]):
+                     ["tokenize", "a b"],
+                     ["run", "--raw", "-n", "6", "--seed", "1", "--no-mmap", "Hello"]):
             a, b = (run(verb[0], "-m", m, *verb[1:], home=home) for m in (plain, packed))
             check(a.code == b.code == 0 and a.out == b.out, a.err, b.err)
         check(run("convert", packed, back, home=home).code == 0)
