@@ -122,7 +122,7 @@ struct oa_model {
     uint32_t n_threads;
     int32_t bos_id, eos_id, eot_id, unk_id, pad_id;
     bool add_bos, add_eos;
-    uint64_t fingerprint;
+    _Atomic uint64_t fingerprint; /* 0 = nobody asked yet */
 
     const oa__arch *arch; /* NULL when no weights are loaded */
     oa__hparams hp;

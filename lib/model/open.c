@@ -3,7 +3,8 @@
  * Opening, sharing and freeing a model, and what it would cost.
  *
  * Invariants: a model's fields are constant once oa_model_open() has returned, apart from n_refs,
- * mem.used and the shared slot. Everything it owns is charged to mem, the struct itself included.
+ * fingerprint, mem.used and the shared slot. Everything it owns is charged to mem, the struct
+ * itself included.
  */
 #include "model/model_priv.h"
 
@@ -163,7 +164,6 @@ static int open_model(oa_model **out, const char *path, const oa_model_opts *opt
     m->n_threads = o.n_threads;
     OA__TRY_GOTO(set_path(m, path));
     OA__TRY_GOTO(read_header(m, o.flags, false));
-    m->fingerprint = oa__gguf_fingerprint(m->gguf);
     oa__gguf_header_drop(m->gguf);
     if (!(o.flags & OA_MODEL_VOCAB_ONLY)) {
         OA__TRY_GOTO(load_weights(m, &o));

@@ -85,13 +85,22 @@ static int merge_long(oa__encoder *e, const char *word, size_t len)
 static int byte_word(oa__encoder *e, const char *word, size_t len)
 {
     const oa__vocab *v = e->v;
+    int32_t id = -1;
+    unsigned direct = OA__DIRECT_NO;
     if (len <= OA__MERGE_SHORT || v->ignore_merges) {
-        int32_t id = oa__strtab_get(&v->words, word, len);
-        if (id >= 0) return oa__ids_add(e->out, id);
+        id = oa__strtab_get(&v->words, word, len);
+        if (id >= 0 && v->direct)
+            direct = atomic_load_explicit(&v->direct[id], memory_order_relaxed);
+        if (id >= 0 && (v->ignore_merges || direct == OA__DIRECT_YES))
+            return oa__ids_add(e->out, id);
     }
     if (len > OA__MERGE_SHORT) return merge_long(e, word, len);
     int32_t ids[OA__MERGE_SHORT];
     size_t n = merge_short(v, word, len, ids);
+    if (id >= 0 && direct == OA__DIRECT_UNKNOWN) {
+        direct = n == 1 && ids[0] == id ? OA__DIRECT_YES : OA__DIRECT_NO;
+        atomic_store_explicit(&v->direct[id], (uint8_t)direct, memory_order_relaxed);
+    }
     for (size_t i = 0; i < n; i++)
         OA__TRY(oa__ids_add(e->out, ids[i]));
     return OA_OK;
@@ -253,27 +262,23 @@ static void init_char_words(oa__vocab *v)
     }
 }
 
-/* Which tokens a word may become without merging. */
+/* Tokens by what they spell: all, or those that short words may become. */
 static int init_words(oa__vocab *v, uint64_t key)
 {
-    bool all = v->ignore_merges;
+    const size_t most = v->ignore_merges ? SIZE_MAX : OA__MERGE_SHORT;
     size_t n = 0;
-    for (size_t i = 0; i < v->n_tokens; i++) {
-        if (!(v->flags[i] & OA__TOKEN_MAPPED)) continue;
-        oa__span bytes = oa__vocab_spelled(v, (int32_t)i);
-        if (bytes.len == 0) continue;
-        if (!all) {
-            int32_t ids[OA__MERGE_SHORT];
-            if (bytes.len > OA__MERGE_SHORT) continue;
-            if (merge_short(v, bytes.data, bytes.len, ids) != 1 || ids[0] != (int32_t)i) continue;
+    for (int put = 0; put < 2; put++) {
+        for (size_t i = 0; i < v->n_tokens; i++) {
+            const size_t len = oa__vocab_spelled(v, (int32_t)i).len;
+            if (!(v->flags[i] & OA__TOKEN_MAPPED) || len == 0 || len > most) continue;
+            if (put) oa__strtab_put(&v->words, (int32_t)i);
+            n++;
         }
-        v->flags[i] |= OA__TOKEN_DIRECT;
-        n++;
+        if (!put) OA__TRY(oa__strtab_init(&v->words, v->mem, n, key, v->bytes, v->bytes_off));
     }
-    OA__TRY(oa__strtab_init(&v->words, v->mem, n, key, v->bytes, v->bytes_off));
-    for (size_t i = 0; i < v->n_tokens; i++)
-        if (v->flags[i] & OA__TOKEN_DIRECT) oa__strtab_put(&v->words, (int32_t)i);
-    return OA_OK;
+    if (v->ignore_merges) return OA_OK;
+    v->direct = oa__alloc(v->mem, v->n_tokens);
+    return v->direct ? OA_OK : OA_ENOMEM;
 }
 
 int oa__bpe_init(oa__vocab *v, const oa__vocab_spec *spec, uint64_t key)

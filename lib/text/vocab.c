@@ -338,7 +338,7 @@ static uint64_t measure(const oa__vocab *v, const oa__vocab_spec *spec)
              v->user_raw.cap) *
             sizeof *v->control.nodes;
     if (v->kind == OA__VOCAB_BPE) {
-        size += (v->words.mask + 1) * sizeof *v->words.slots;
+        size += (v->words.mask + 1) * sizeof *v->words.slots + (v->direct ? n : 0);
         size += (v->merges.mask + 1) * sizeof *v->merges.slots;
         size += spec->n_merges * sizeof *v->merged_id;
     } else if (v->kind == OA__VOCAB_WPM) {
@@ -436,6 +436,7 @@ void oa__vocab_free(oa__vocab *v)
                            v->plain.slots,
                            v->other.slots,
                            v->words.slots,
+                           (void *)v->direct,
                            v->merges.slots,
                            v->merged_id,
                            v->control.nodes,

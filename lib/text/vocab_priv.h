@@ -120,9 +120,12 @@ bool oa__finder_touches(const oa__finder *f, const char *text, size_t len);
 
 enum {
     OA__TOKEN_END = 1,    /* ends a generation */
-    OA__TOKEN_DIRECT = 2, /* a word with the token's text becomes the token */
+    OA__TOKEN_DIRECT = 2, /* of characters: a word with the token's text becomes the token */
     OA__TOKEN_MAPPED = 4  /* BPE: a normal token, all of whose characters stand for bytes */
 };
+
+/* Whether a word with a token's bytes becomes the token. */
+enum oa__direct { OA__DIRECT_UNKNOWN, OA__DIRECT_YES, OA__DIRECT_NO };
 
 /* Longest token in bytes that SPM merging can make; longer ones are found as user-defined ones
  * only. It bounds the work for one symbol. */
@@ -167,7 +170,11 @@ struct oa__vocab {
     bool ignore_merges, fuse_unk;
     oa__pairtab merges;
     int32_t *merged_id; /* (n_merges) by rank */
-    oa__strtab words;   /* by spelled bytes: words that need no merging */
+    oa__strtab words;   /* of byte-level: tokens by spelled bytes */
+    /* (n_tokens) enum oa__direct of these: found out when a word is met, to open sooner. The one
+     * thing of a vocabulary that changes, and to what anybody would find. NULL with ignore_merges.
+     */
+    _Atomic uint8_t *direct;
 
     /* SPM */
     uint32_t *rank;   /* (n_tokens) by descending score, equal scores equal */
