@@ -42,6 +42,15 @@ static void encode(const oa__vocab *v, oa__mem *mem, const char *text, size_t le
         bool special = oa__vocab_is_special(v, a.data[i]);
         require(flags != bare || !special || a.data[i] == unk_id);
     }
+    /* As two texts: what both have alone, with something between; or no such form. */
+    size_t n_first, half = len / 2;
+    b.len = 0;
+    rc = oa__vocab_encode_pair(v, (oa__span){text, half}, (oa__span){text + half, len - half},
+                               flags, &b, &n_first);
+    require(rc == OA_OK || (*oa_error_last() && b.len == 0 && n_first == 0));
+    require(n_first <= b.len);
+    for (size_t i = 0; i < b.len; i++)
+        require(b.data[i] >= 0 && (size_t)b.data[i] < oa__vocab_size(v));
     rc = oa__vocab_decode(v, a.data, a.len, true, true, &back);
     require(rc == OA_OK || rc == OA_ENOMEM);
     oa__ids_free(&a);
