@@ -66,7 +66,7 @@ static const option options[] = {
     {"ignore-end", 0, SWITCH, AT(ignore_end), CLI_RUN, NULL, "go on past the model's end tokens"},
     {"ctx", 0, COUNT, AT(n_ctx), SPEAKS | CLI_INFO | CLI_BENCH | CLI_PERPLEXITY | CLI_EMBED, "N",
      "context in tokens; 0 = what the model was trained for (perplexity: 512)"},
-    {"kv", 0, TEXT, AT(kv_type), LOADS | CLI_INFO, "TYPE", "cache of f16 (default) or f32"},
+    {"kv", 0, TEXT, AT(kv_type), LOADS | CLI_INFO, "TYPE", "cache of f16 (default), f32 or q8"},
     {"prompt", 'p', COUNT, AT(n_prompt), CLI_BENCH, "N",
      "tokens of the prompt to read; default 512"},
     {"tokens", 'n', COUNT, AT(n_tokens), CLI_BENCH, "N", "tokens to generate; default 64"},

@@ -117,7 +117,7 @@ static int tell_memory(const cli_args *args, oa_model_info *info, json_t *memory
     int code = load_model_opts(args, 0, &opts);
     if (code == CLI_OK) code = load_kv_type(args, &kv_type);
     if (code != CLI_OK) return code;
-    const char *kv = kv_type == OA_KV_F32 ? "f32" : "f16";
+    const char *kv = kv_type == OA_KV_F32 ? "f32" : kv_type == OA_KV_Q8 ? "q8" : "f16";
     /* A vocabulary file has nothing to load. */
     size_t n = info->n_params ? pick_contexts(args, info, contexts) : 0;
     for (size_t i = 0; i < n; i++) {

@@ -64,9 +64,12 @@ int load_kv_type(const cli_args *args, uint32_t *kv_type)
 {
     *kv_type = OA_KV_F16;
     if (!args->kv_type || strcmp(args->kv_type, "f16") == 0) return CLI_OK;
-    if (strcmp(args->kv_type, "f32") != 0)
-        return ui_usage(NULL, "--kv: found '%s', want f16 or f32", args->kv_type);
-    *kv_type = OA_KV_F32;
+    if (strcmp(args->kv_type, "f32") == 0)
+        *kv_type = OA_KV_F32;
+    else if (strcmp(args->kv_type, "q8") == 0)
+        *kv_type = OA_KV_Q8;
+    else
+        return ui_usage(NULL, "--kv: found '%s', want f16, f32 or q8", args->kv_type);
     return CLI_OK;
 }
 

@@ -25,7 +25,7 @@ _openassistant()
             words="oasst oasst-v2.5 oasst-prefix oasst-v2 oasst-legacy oasst-text"
             words="$words chatml llama-2 zephyr plain"
             ;;
-        --kv) words="f16 f32" ;;
+        --kv) words="f16 f32 q8" ;;
         --pooling) words="mean last cls" ;;
         --function) words="none sigmoid softmax" ;;
         --cpu) words="c avx2 avx512vnni" ;;

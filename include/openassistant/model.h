@@ -105,7 +105,8 @@ typedef struct oa_model_info {
 /** Element types of the key/value cache. */
 enum oa_kv_type {
     OA_KV_F16 = 0, /**< 16-bit floats (default) */
-    OA_KV_F32 = 1  /**< 32-bit floats */
+    OA_KV_F32 = 1, /**< 32-bit floats */
+    OA_KV_Q8 = 2   /**< 8-bit integers, a 16-bit scale for every 32 of a head: 17/32 of F16 */
 };
 
 /** What a model would need; filled by oa_model_estimate_memory(). All in bytes. */

@@ -165,6 +165,21 @@ typedef void (*oa__mm_fn)(const oa__kern *k, const oa__mm_args *a, size_t g_begi
 enum oa__act { OA__ACT_SILU, OA__ACT_GELU, OA__ACT_GELU_TANH, OA__ACT_RELU, OA__N_ACTS };
 typedef void (*oa__act_fn)(float *y, const float *g, const float *u, size_t n);
 
+/* What a cache page holds; the numbers are those of enum oa_kv_type. */
+enum oa__kv { OA__KV_F16, OA__KV_F32, OA__KV_Q8, OA__N_KV };
+
+/*
+ * One key/value head of a page: K (d, 32), then V (32, d), each of oa__kern_kv_size() bytes.
+ *
+ *   F16, F32   K at k_page[i * 32 + slot], V at v_page[slot * d + i]; f16 rounds to nearest even
+ *   Q8         in K as in V: scales (n_blocks, 32) f16, then the int8 in the order above. Block b
+ *              of a position is its elements 32 b .. 32 b + 31, the last one may be shorter;
+ *              its scale is s = f16(max |x| / 127) at [b * 32 + slot], and q = x * (1 / s) rounded
+ *              to nearest even, not over 127 in size. With s = 0 all q are 0; where s would not
+ *              be finite it is NaN, and all q are 0. The element is the float q * s, exactly.
+ */
+size_t oa__kern_kv_size(uint32_t kv, size_t d);
+
 /* One page of one key/value head and the queries that meet it. */
 typedef struct oa__attn_args {
     float *o;       /* (n_q, d) running sum of values */
@@ -175,7 +190,9 @@ typedef struct oa__attn_args {
     const uint32_t *n_valid; /* (n_q) keys from n_valid on are not seen; at most 32 */
     const uint32_t *n_skip;  /* (n_q) neither are those before n_skip; NULL = none are skipped */
     float softcap;           /* 0 = none */
-    bool f32;                /* the page holds f32, not f16 */
+    uint32_t kv;             /* enum oa__kv */
+    const void *next;        /* what is met next, next_size bytes: only fetched; NULL = unknown */
+    size_t next_size;
 } oa__attn_args;
 
 struct oa__kern {
@@ -214,10 +231,9 @@ struct oa__kern {
      * a' = fmaf(a, cos, -(b * sin)); b' = fmaf(a, sin, b * cos). */
     void (*rope)(float *x, const float *cs, size_t n_heads, size_t d_head, size_t d_rot, bool neox);
 
-    /* Store one position of one head into a page: K at k_page[i * 32 + slot], V at
-     * v_page[slot * d + i], as f16 (round to nearest even) or f32. */
+    /* Store one position of one head into a page; d is a multiple of 8. */
     void (*kv_store)(void *k_page, void *v_page, const float *k, const float *v, size_t d,
-                     size_t slot, bool f32);
+                     size_t slot, uint32_t kv);
 
     /* Fold one page into the running softmax of n_q queries of one key/value head.
      * Per query: s_j = chain over d of q_i * K[i][j] from +0 (q already scaled), for the keys

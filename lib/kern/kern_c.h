@@ -19,7 +19,7 @@ void oa__softcap_c(float *y, float cap, size_t n);
 void oa__add_c(float *y, const float *x, size_t n);
 void oa__rope_c(float *x, const float *cs, size_t n_heads, size_t d_head, size_t d_rot, bool neox);
 void oa__kv_store_c(void *k_page, void *v_page, const float *k, const float *v, size_t d,
-                    size_t slot, bool f32);
+                    size_t slot, uint32_t kv);
 void oa__attn_page_c(const oa__attn_args *a);
 void oa__attn_end_c(float *o, const float *ml, size_t n_q, size_t d);
 uint64_t oa__peak_int8_c(uint64_t n);

@@ -109,11 +109,13 @@ static void attn_task(void *arg, size_t task, uint32_t worker)
                        .n_valid = n_valid,
                        .n_skip = window != 0 ? n_skip : NULL,
                        .softcap = m->hp.score_cap,
-                       .f32 = w->kv_f32};
+                       .kv = w->kv,
+                       .next_size = 2 * w->half_size};
     for (uint32_t page = first / OA__KV_PAGE; page <= last / OA__KV_PAGE; page++) {
         see_page(w, &tile, page, n_valid, n_skip);
         a.k_page = (const uint8_t *)rows[0].pages[page] + at;
         a.v_page = (const uint8_t *)a.k_page + w->half_size;
+        a.next = page < last / OA__KV_PAGE ? (const uint8_t *)rows[0].pages[page + 1] + at : NULL;
         m->kern->attn_page(&a);
     }
     m->kern->attn_end(o, ml, n_q, d);

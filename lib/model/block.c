@@ -67,7 +67,7 @@ static void store_row(oa__work *w, size_t i)
     uint8_t *page = (uint8_t *)r->pages[r->pos / OA__KV_PAGE] + w->layer_at;
     for (uint32_t head = 0; head < hp->n_heads_kv; head++, page += 2 * w->half_size) {
         m->kern->kv_store(page, page + w->half_size, k + head * d, v + head * d, d,
-                          r->pos % OA__KV_PAGE, w->kv_f32);
+                          r->pos % OA__KV_PAGE, w->kv);
     }
 }
 

@@ -247,7 +247,7 @@ static int forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa__r
                    size_t n_rows)
 {
     if (n_rows == 0) return OA_OK;
-    if (!m->has_weights || w->m != m || n_rows > w->n_rows_max || kv_type > OA_KV_F32) {
+    if (!m->has_weights || w->m != m || n_rows > w->n_rows_max || kv_type > OA_KV_Q8) {
         return oa__err(OA_EINTERNAL, "forward pass of %zu rows, work for %zu", n_rows,
                        w->n_rows_max);
     }
@@ -255,7 +255,7 @@ static int forward(const oa_model *m, oa__work *w, uint32_t kv_type, const oa__r
     w->n = n_rows;
     w->n_wanted = 0;
     w->has_adapters = false;
-    w->kv_f32 = kv_type == OA_KV_F32;
+    w->kv = kv_type;
     w->half_size = oa__page_half_size(m, kv_type);
     for (size_t i = 0; i < n_rows; i++) {
         OA__TRY(check_row(m, &rows[i]));

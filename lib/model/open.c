@@ -242,8 +242,8 @@ int oa_model_estimate_memory(const char *path, const oa_model_opts *opts, uint32
                              uint32_t kv_type, oa_memory_estimate *estimate)
 {
     if (estimate == NULL) return oa__err(OA_EINVAL, "estimate is NULL");
-    if (kv_type > OA_KV_F32) {
-        return oa__err(OA_EINVAL, "key/value type %u, want 0 to %d", kv_type, OA_KV_F32);
+    if (kv_type > OA_KV_Q8) {
+        return oa__err(OA_EINVAL, "key/value type %u, want 0 to %d", kv_type, OA_KV_Q8);
     }
     oa_memory_estimate e = {.size = sizeof e};
     OA__TRY(oa__opts_write(estimate, &e, sizeof e, sizeof e));

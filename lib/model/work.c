@@ -6,14 +6,13 @@
 
 /* --- pages ---------------------------------------------------------------------------------- */
 
-static size_t elem_size(uint32_t kv_type)
-{
-    return kv_type == OA_KV_F32 ? 4 : 2;
-}
+_Static_assert((int)OA_KV_F16 == OA__KV_F16 && (int)OA_KV_F32 == OA__KV_F32 &&
+                   (int)OA_KV_Q8 == OA__KV_Q8,
+               "the public types are the kernels'");
 
 size_t oa__page_half_size(const oa_model *m, uint32_t kv_type)
 {
-    return (size_t)m->hp.d_head * OA__KV_PAGE * elem_size(kv_type);
+    return oa__kern_kv_size(kv_type, m->hp.d_head);
 }
 
 size_t oa__model_page_size(const oa_model *m, uint32_t kv_type)
@@ -22,22 +21,33 @@ size_t oa__model_page_size(const oa_model *m, uint32_t kv_type)
     return (size_t)m->hp.n_layers * m->hp.n_heads_kv * 2 * oa__page_half_size(m, kv_type);
 }
 
+/* The first n of 32 elements of `size` bytes, for n_rows rows. */
+static void copy_slots(uint8_t *to, const uint8_t *from, size_t n_rows, size_t n, size_t size)
+{
+    for (size_t i = 0; i < n_rows; i++)
+        memcpy(to + i * OA__KV_PAGE * size, from + i * OA__KV_PAGE * size, n * size);
+}
+
 void oa__model_page_copy(const oa_model *m, uint32_t kv_type, void *dst, const void *src,
                          uint32_t n_positions)
 {
-    const size_t e = elem_size(kv_type), d = m->hp.d_head, row = OA__KV_PAGE * e;
-    const size_t n_halves = (size_t)m->hp.n_layers * m->hp.n_heads_kv;
+    const size_t d = m->hp.d_head, half = oa__page_half_size(m, kv_type);
+    const size_t e = kv_type == OA_KV_F32 ? 4 : kv_type == OA_KV_F16 ? 2 : 1;
+    const size_t n_scales = kv_type == OA_KV_Q8 ? (d + 31) / 32 : 0,
+                 at = n_scales * 2 * OA__KV_PAGE;
+    const size_t n_heads = (size_t)m->hp.n_layers * m->hp.n_heads_kv;
     uint8_t *to = dst;
     const uint8_t *from = src;
     if (n_positions > OA__KV_PAGE) n_positions = OA__KV_PAGE;
-    for (size_t i = 0; i < n_halves; i++) {
-        for (size_t j = 0; j < d; j++)
-            memcpy(to + j * row, from + j * row, n_positions * e);
-        to += d * row;
-        from += d * row;
-        memcpy(to, from, n_positions * d * e);
-        to += d * row;
-        from += d * row;
+    for (size_t i = 0; i < n_heads; i++) {
+        copy_slots(to, from, n_scales, n_positions, 2);
+        copy_slots(to + at, from + at, d, n_positions, e);
+        to += half;
+        from += half;
+        copy_slots(to, from, n_scales, n_positions, 2);
+        memcpy(to + at, from + at, n_positions * d * e);
+        to += half;
+        from += half;
     }
 }
 

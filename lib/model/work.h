@@ -7,7 +7,7 @@
 
 enum {
     OA__WORK_LOGITS = 32, /* rows of logits computed in one go */
-    OA__WORK_QUERIES = 32 /* queries of one attention task, unless one token has more */
+    OA__WORK_QUERIES = 48 /* queries of one attention task, unless one token has more */
 };
 
 /* Tokens of one sequence that look at the same pages together. */
@@ -71,7 +71,8 @@ struct oa__work {
     size_t low_width;
     /* of the pass */
     size_t n, n_wanted; /* rows; those that want something */
-    bool kv_f32, has_adapters;
+    uint32_t kv;        /* enum oa__kv */
+    bool has_adapters;
     size_t half_size; /* bytes of the keys of one head in a page; the values follow */
     int (*check)(void *arg);
     void *check_arg;

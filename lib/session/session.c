@@ -118,7 +118,7 @@ int oa_session_new(oa_session **out, oa_model *model, const oa_session_opts *opt
         return oa__err(OA_EINVAL, "session flags 0x%lx: unknown bits", (unsigned long)o.flags);
     }
     if (o.kv_type >= OA__N_KV_TYPES) {
-        return oa__err(OA_EINVAL, "kv_type %lu, want 0 or 1", (unsigned long)o.kv_type);
+        return oa__err(OA_EINVAL, "kv_type %lu, want 0 to 2", (unsigned long)o.kv_type);
     }
     if (!oa__model_has_weights(model)) {
         return oa__err(OA_EINVAL, "model was opened for its vocabulary only; it can't run");

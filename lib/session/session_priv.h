@@ -21,7 +21,7 @@
 
 enum {
     OA__PAGE_LEN = OA__KV_PAGE,     /* positions in a page */
-    OA__N_KV_TYPES = 2,             /* enum oa_kv_type */
+    OA__N_KV_TYPES = 3,             /* enum oa_kv_type */
     OA__ROWS_MAX = OA__MODEL_BATCH, /* rows of a pass unless n_batch asks for more */
     OA__ROWS_MIN = 8,               /* adapting to slow machines stops here */
     OA__N_BATCH_LIMIT = 4096,       /* a larger n_batch is cut to this */

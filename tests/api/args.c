@@ -333,7 +333,7 @@ static void test_api_args__session(void **state)
     assert_null(s);
     assert_inval(oa_session_new(&s, vocab_only, NULL));
     assert_opts_refused(o, oa_session_new(&s, model, &o));
-    o.kv_type = 2;
+    o.kv_type = 3;
     assert_inval(oa_session_new(&s, model, &o));
     o.kv_type = 0;
     o.n_ctx = o.n_batch = UINT32_MAX;

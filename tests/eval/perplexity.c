@@ -163,6 +163,9 @@ static void test_eval_perplexity__one_answer(void **state)
     m = tiny_open(NULL);
     assert_ok(oa_eval_perplexity(m, text, TEXT_LEN, &p, &r[0]));
     assert_true(r[0].nll != base[0].nll && fabs(r[0].nll - base[0].nll) < 0.01);
+    p.kv_type = OA_KV_Q8;
+    assert_ok(oa_eval_perplexity(m, text, TEXT_LEN, &p, &r[0]));
+    assert_true(r[0].nll != base[0].nll && fabs(r[0].nll - base[0].nll) < 0.01);
     p.kv_type = OA_KV_F16;
     p.max_windows = 1;
     assert_ok(oa_eval_perplexity(m, text, TEXT_LEN, &p, &r[0]));

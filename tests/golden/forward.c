@@ -24,16 +24,40 @@ enum { N_IDS = 100, N_PAGES = (N_IDS + OA__KV_PAGE - 1) / OA__KV_PAGE, N_SEQS = 
 
 static const struct golden {
     const char *name;
-    uint64_t hash[2]; /* by key/value type */
+    uint64_t hash[3]; /* by key/value type */
 } goldens[] = {
-    {"tiny", {[OA_KV_F16] = 0xad6508e3573b5530, [OA_KV_F32] = 0x7619429edfc6acf5}},
-    {"gptneox", {[OA_KV_F16] = 0xe6ca8c0c22aca458, [OA_KV_F32] = 0x817395da9c32890d}},
-    {"gemma3", {[OA_KV_F16] = 0x1f1d51490211114c, [OA_KV_F32] = 0xb262c597a58fdc28}},
-    {"gpt2", {[OA_KV_F16] = 0x922706693db64661, [OA_KV_F32] = 0xe11c322f08b57135}},
-    {"mixtral", {[OA_KV_F16] = 0x3fa1d63174b14205, [OA_KV_F32] = 0xbad1a124be0fd595}},
-    {"qwen2moe", {[OA_KV_F16] = 0x04a40d7258abf025, [OA_KV_F32] = 0xc310b6b51f8f6bec}},
-    {"qwen3moe", {[OA_KV_F16] = 0xad24e6907f5c1d35, [OA_KV_F32] = 0xbeaa156354c5419f}},
-    {"phi3", {[OA_KV_F16] = 0xfa158cc742ef5036, [OA_KV_F32] = 0x60229935ba7dcc38}},
+    {"tiny",
+     {[OA_KV_F16] = 0xad6508e3573b5530,
+      [OA_KV_F32] = 0x7619429edfc6acf5,
+      [OA_KV_Q8] = 0x261cb4ac7552125f}},
+    {"gptneox",
+     {[OA_KV_F16] = 0xe6ca8c0c22aca458,
+      [OA_KV_F32] = 0x817395da9c32890d,
+      [OA_KV_Q8] = 0x15c0debab36b1077}},
+    {"gemma3",
+     {[OA_KV_F16] = 0x1f1d51490211114c,
+      [OA_KV_F32] = 0xb262c597a58fdc28,
+      [OA_KV_Q8] = 0xcee110f1d69f42b1}},
+    {"gpt2",
+     {[OA_KV_F16] = 0x922706693db64661,
+      [OA_KV_F32] = 0xe11c322f08b57135,
+      [OA_KV_Q8] = 0xec07b88ddf3251a7}},
+    {"mixtral",
+     {[OA_KV_F16] = 0x3fa1d63174b14205,
+      [OA_KV_F32] = 0xbad1a124be0fd595,
+      [OA_KV_Q8] = 0xfc4803e01a3f7c5c}},
+    {"qwen2moe",
+     {[OA_KV_F16] = 0x04a40d7258abf025,
+      [OA_KV_F32] = 0xc310b6b51f8f6bec,
+      [OA_KV_Q8] = 0x6a4415379ecf8b6c}},
+    {"qwen3moe",
+     {[OA_KV_F16] = 0xad24e6907f5c1d35,
+      [OA_KV_F32] = 0xbeaa156354c5419f,
+      [OA_KV_Q8] = 0x02ee769bbc453732}},
+    {"phi3",
+     {[OA_KV_F16] = 0xfa158cc742ef5036,
+      [OA_KV_F32] = 0x60229935ba7dcc38,
+      [OA_KV_Q8] = 0x62d4fed9ca3473df}},
 };
 
 static const char *path;
@@ -130,7 +154,7 @@ static void check_tier(uint32_t cpu)
             skip();
         }
         make_ids(m);
-        for (uint32_t kv_type = OA_KV_F16; kv_type <= OA_KV_F32; kv_type++) {
+        for (uint32_t kv_type = OA_KV_F16; kv_type <= OA_KV_Q8; kv_type++) {
             for (size_t i = 0; i < OA__ARRAY_LEN(chunks); i++) {
                 const uint64_t h = run_alone(m, kv_type, chunks[i]);
                 if (verbose || h != frozen[kv_type]) {

@@ -12,37 +12,67 @@
 
 static char what[120];
 
+/* Element i of a slot's key, or value. */
+static double page_at(const void *page, size_t d, size_t i, size_t slot, bool key, uint32_t kv)
+{
+    const size_t e = key ? i * 32 + slot : slot * d + i;
+    if (kv == OA__KV_F32) return ((const float *)page)[e];
+    if (kv == OA__KV_F16) return oa__f16_to_f32(((const uint16_t *)page)[e]);
+    const int8_t *q = (const int8_t *)page + (d + 31) / 32 * 64;
+    return (double)q[e] * oa__f16_to_f32(((const uint16_t *)page)[i / 32 * 32 + slot]);
+}
+
+/* One position into a page, by other means than the kernels. Q8 is written out here once more. */
+static void put_at(void *page, size_t d, size_t slot, bool key, uint32_t kv, const float *x)
+{
+    uint16_t *half = page;
+    int8_t *q = (int8_t *)page + (d + 31) / 32 * 64;
+    for (size_t b = 0; b < d; b += 32) {
+        double top = 0;
+        bool finite = true;
+        for (size_t i = b; i < b + 32 && i < d; i++) {
+            const size_t e = key ? i * 32 + slot : slot * d + i;
+            if (kv == OA__KV_F32) ((float *)page)[e] = x[i];
+            if (kv == OA__KV_F16) half[e] = oa__f32_to_f16(x[i]);
+            top = fmax(top, fabs((double)x[i]));
+            finite = finite && isfinite(x[i]);
+        }
+        if (kv != OA__KV_Q8) continue;
+        const float s = oa__f16_to_f32(oa__f32_to_f16((float)top / 127.0f));
+        finite = finite && isfinite(s);
+        half[b + slot] = finite ? oa__f32_to_f16(s) : 0x7e00;
+        for (size_t i = b; i < b + 32 && i < d; i++) {
+            const float r = finite && s > 0 ? x[i] * (1.0f / s) : 0;
+            q[key ? i * 32 + slot : slot * d + i] = (int8_t)nearbyintf(r > 127    ? 127
+                                                                       : r < -127 ? -127
+                                                                                  : r);
+        }
+    }
+}
+
 void check_kv_store(check *c)
 {
     static const size_t ds[] = {8, 16, 24, 64, 80};
-    for (int i = 0; i < 5 * 2 * N_PATTERNS; i++) {
+    for (int i = 0; i < 5 * OA__N_KV * N_PATTERNS; i++) {
         const size_t d = ds[i % 5], slot = (size_t)i * 7 % 32;
-        const bool f32 = i / 5 % 2;
-        const int pattern = i / 10;
-        const size_t size = 32 * d * (f32 ? 4 : 2);
+        const uint32_t kv = (uint32_t)i / 5 % OA__N_KV;
+        const int pattern = i / (5 * OA__N_KV);
+        const size_t size = oa__kern_kv_size(kv, d);
         buf kp = buf_new(size, 32), vp = buf_new(size, 32), k = buf_new(4 * d, 4);
         buf v = buf_new(4 * d, 4), want_k = buf_new(size, 32), want_v = buf_new(size, 32);
-        snprintf(what, sizeof what, "kv_store d %zu slot %zu f32 %d pattern %d", d, slot, f32,
+        snprintf(what, sizeof what, "kv_store d %zu slot %zu kv %u pattern %d", d, slot, kv,
                  pattern);
         c->what = what;
         fill_floats(c, k.p, d, pattern);
         fill_floats(c, v.p, d, pattern);
         buf_save(&k);
         buf_save(&v);
-        for (size_t j = 0; j < d; j++) {
-            const float fk = ((float *)k.p)[j], fv = ((float *)v.p)[j];
-            if (f32) {
-                ((float *)want_k.p)[j * 32 + slot] = fk;
-                ((float *)want_v.p)[slot * d + j] = fv;
-            } else {
-                ((uint16_t *)want_k.p)[j * 32 + slot] = oa__f32_to_f16(fk);
-                ((uint16_t *)want_v.p)[slot * d + j] = oa__f32_to_f16(fv);
-            }
-        }
-        c->k->kv_store(kp.p, vp.p, k.p, v.p, d, slot, f32);
+        put_at(want_k.p, d, slot, true, kv, k.p);
+        put_at(want_v.p, d, slot, false, kv, v.p);
+        c->k->kv_store(kp.p, vp.p, k.p, v.p, d, slot, kv);
         if (!buf_same(&k) || !buf_same(&v)) fail(c, "an input was changed");
-        same_bufs(c, "k", &kp, &want_k, f32);
-        same_bufs(c, "v", &vp, &want_v, f32);
+        same_bufs(c, "k", &kp, &want_k, kv == OA__KV_F32);
+        same_bufs(c, "v", &vp, &want_v, kv == OA__KV_F32);
         buf_free(&kp);
         buf_free(&vp);
         buf_free(&k);
@@ -54,17 +84,12 @@ void check_kv_store(check *c)
 
 typedef struct attn_case {
     size_t d, n_q, n_pages;
-    bool f32;
+    uint32_t kv;
     int valid;   /* 0 all, 1 causal, 2 random, some none */
     float scale; /* of the queries */
     int skip;    /* 0 NULL, 1 a sliding window, 2 random, some everything */
     float softcap;
 } attn_case;
-
-static double page_at(const void *page, size_t i, bool f32)
-{
-    return f32 ? ((const float *)page)[i] : oa__f16_to_f32(((const uint16_t *)page)[i]);
-}
 
 /* o / l against softmax in double. A score is off by d u sum|q k|, which moves its weight by as
  * much; exp adds 2 units, each page's factor 3, sums a unit per key. */
@@ -72,7 +97,7 @@ static void attn_exact(check *c, const attn_case *m, const buf *kp, const buf *v
                        const uint32_t *n_valid, const uint32_t *n_skip, const float *o,
                        const float *ml)
 {
-    const size_t n_keys = 32 * m->n_pages, page = 32 * m->d * (m->f32 ? 4 : 2);
+    const size_t n_keys = 32 * m->n_pages, page = oa__kern_kv_size(m->kv, m->d);
     double *s = malloc(n_keys * sizeof *s);
     for (size_t t = 0; t < m->n_q; t++) {
         double top = -INFINITY, l = 0, off = 0;
@@ -85,8 +110,8 @@ static void attn_exact(check *c, const attn_case *m, const buf *kp, const buf *v
                 continue;
             }
             for (size_t i = 0; i < m->d; i++) {
-                const double v = q[t * m->d + i] *
-                                 page_at((uint8_t *)kp->p + j / 32 * page, i * 32 + j % 32, m->f32);
+                const double v = q[t * m->d + i] * page_at((uint8_t *)kp->p + j / 32 * page, m->d,
+                                                           i, j % 32, true, m->kv);
                 s[j] += v;
                 abs_sum += fabs(v);
             }
@@ -107,8 +132,8 @@ static void attn_exact(check *c, const attn_case *m, const buf *kp, const buf *v
             double sum = 0, abs_sum = 0;
             for (size_t j = 0; j < n_keys; j++) {
                 if (s[j] == -INFINITY) continue;
-                const double v = exp(s[j] - top) * page_at((uint8_t *)vp->p + j / 32 * page,
-                                                           j % 32 * m->d + i, m->f32);
+                const double v = exp(s[j] - top) * page_at((uint8_t *)vp->p + j / 32 * page, m->d,
+                                                           i, j % 32, false, m->kv);
                 sum += v;
                 abs_sum += fabs(v);
             }
@@ -123,15 +148,15 @@ static void attn_exact(check *c, const attn_case *m, const buf *kp, const buf *v
 
 static void attn_case_run(check *c, const attn_case *m)
 {
-    const size_t page = 32 * m->d * (m->f32 ? 4 : 2);
+    const size_t page = oa__kern_kv_size(m->kv, m->d);
     buf kp = buf_new(page * m->n_pages, 32), vp = buf_new(page * m->n_pages, 32);
     buf q = buf_new(4 * m->n_q * m->d, 4), nv = buf_new(4 * m->n_q * m->n_pages, 4);
     buf ns = buf_new(4 * m->n_q * m->n_pages, 4);
     buf o[2], ml[2];
     uint32_t *n_valid = nv.p, *n_skip = ns.p;
     snprintf(what, sizeof what,
-             "attn_page d %zu queries %zu pages %zu f32 %d valid %d skip %d scale %g cap %g", m->d,
-             m->n_q, m->n_pages, m->f32, m->valid, m->skip, (double)m->scale, (double)m->softcap);
+             "attn_page d %zu queries %zu pages %zu kv %u valid %d skip %d scale %g cap %g", m->d,
+             m->n_q, m->n_pages, m->kv, m->valid, m->skip, (double)m->scale, (double)m->softcap);
     c->what = what;
     for (size_t i = 0; i < m->n_q * m->d; i++)
         ((float *)q.p)[i] = test_float(&c->r) * m->scale;
@@ -155,17 +180,13 @@ static void attn_case_run(check *c, const attn_case *m)
             for (size_t t = 0; t < m->n_q; t++)
                 seen = seen || (j < n_valid[p * m->n_q + t] &&
                                 (m->skip == 0 || j >= n_skip[p * m->n_q + t]));
+            float k[512], v[512];
             for (size_t i = 0; i < m->d; i++) {
-                const float k = seen ? test_float(&c->r) : NAN, v = seen ? test_float(&c->r) : NAN;
-                const size_t ki = p * 32 * m->d + i * 32 + j, vi = (p * 32 + j) * m->d + i;
-                if (m->f32) {
-                    ((float *)kp.p)[ki] = k;
-                    ((float *)vp.p)[vi] = v;
-                } else {
-                    ((uint16_t *)kp.p)[ki] = oa__f32_to_f16(k);
-                    ((uint16_t *)vp.p)[vi] = oa__f32_to_f16(v);
-                }
+                k[i] = seen ? test_float(&c->r) : NAN;
+                v[i] = seen ? test_float(&c->r) : NAN;
             }
+            put_at((uint8_t *)kp.p + p * page, m->d, j, true, m->kv, k);
+            put_at((uint8_t *)vp.p + p * page, m->d, j, false, m->kv, v);
         }
     for (int i = 0; i < 2; i++) {
         o[i] = buf_new(4 * m->n_q * m->d, 4);
@@ -194,7 +215,9 @@ static void attn_case_run(check *c, const attn_case *m)
                                              .n_valid = n_valid + p * m->n_q,
                                              .n_skip = m->skip ? n_skip + p * m->n_q : NULL,
                                              .softcap = m->softcap,
-                                             .f32 = m->f32});
+                                             .kv = m->kv,
+                                             .next = (p & 1) ? kp.p : NULL,
+                                             .next_size = page});
     if (!buf_same(&kp) || !buf_same(&vp) || !buf_same(&q) || !buf_same(&nv) || !buf_same(&ns))
         fail(c, "an input was changed");
     same_bufs(c, "o", &o[1], &o[0], true);
@@ -219,14 +242,16 @@ void check_attn_page(check *c)
         for (size_t j = 0; j < 12; j++)
             for (int v = 0; v < 3; v++) { /* plain, then windows, then softcaps too */
                 const int skip = v ? (int)((i + j + (size_t)v) % 3) : 0;
-                attn_case_run(c, &(attn_case){ds[i], n_qs[j], 1 + (i + j) % 3, (i + j) % 2,
-                                              (int)((i + 2 * j) % 3), j % 5 == 0 ? 8 : 0.5f, skip,
-                                              v == 2 ? 3 + (float)j : 0});
+                attn_case_run(c,
+                              &(attn_case){ds[i], n_qs[j], 1 + (i + j) % 3, (uint32_t)(i + j) % 3,
+                                           (int)((i + 2 * j) % 3), j % 5 == 0 ? 8 : 0.5f, skip,
+                                           v == 2 ? 3 + (float)j : 0});
             }
-    attn_case_run(c, &(attn_case){512, 3, 2, false, 2, 1, 0, 0});
-    attn_case_run(c, &(attn_case){64, 9, 2, true, 1, 0, 0, 0});     /* all scores equal */
-    attn_case_run(c, &(attn_case){64, 9, 3, false, 0, 300, 0, 0});  /* one key takes all */
-    attn_case_run(c, &(attn_case){64, 9, 3, false, 0, 300, 0, 50}); /* all keys at the cap */
+    attn_case_run(c, &(attn_case){512, 3, 2, 0, 2, 1, 0, 0});
+    attn_case_run(c, &(attn_case){512, 50, 2, 2, 2, 1, 1, 0});
+    attn_case_run(c, &(attn_case){64, 9, 2, 1, 1, 0, 0, 0});    /* all scores equal */
+    attn_case_run(c, &(attn_case){64, 9, 3, 0, 0, 300, 0, 0});  /* one key takes all */
+    attn_case_run(c, &(attn_case){64, 9, 3, 0, 0, 300, 0, 50}); /* all keys at the cap */
 }
 
 void check_attn_end(check *c)

@@ -76,6 +76,11 @@ static inline __m512i gap_cvtepu8_epi32(__m128i v)
     return gap_join(_mm256_cvtepu8_epi32(v), _mm256_cvtepu8_epi32(_mm_srli_si128(v, 8)));
 }
 
+static inline __m512i gap_cvtepi8_epi32(__m128i v)
+{
+    return gap_join(_mm256_cvtepi8_epi32(v), _mm256_cvtepi8_epi32(_mm_srli_si128(v, 8)));
+}
+
 static inline __m512i gap_cvtepu16_epi32(__m256i v)
 {
     return gap_join(_mm256_cvtepu16_epi32(_mm256_castsi256_si128(v)),
@@ -87,6 +92,7 @@ static inline __m512i gap_cvtepu16_epi32(__m256i v)
 #define _mm512_mask_storeu_ps gap_mask_storeu_ps
 #define _mm512_srai_epi32 gap_srai_epi32
 #define _mm512_cvtepi32_ps gap_cvtepi32_ps
+#define _mm512_cvtepi8_epi32 gap_cvtepi8_epi32
 #define _mm512_cvtepu8_epi32 gap_cvtepu8_epi32
 #define _mm512_cvtepu16_epi32 gap_cvtepu16_epi32
 

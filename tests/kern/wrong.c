@@ -198,10 +198,10 @@ static void rope_no_fma(float *x, const float *cs, size_t n_heads, size_t d_head
 }
 
 static void kv_store_cut(void *k_page, void *v_page, const float *k, const float *v, size_t d,
-                         size_t slot, bool f32)
+                         size_t slot, uint32_t kv)
 {
-    RIGHT->kv_store(k_page, v_page, k, v, d, slot, f32);
-    for (size_t i = 0; i < d && !f32; i++) { /* cuts instead of rounding */
+    RIGHT->kv_store(k_page, v_page, k, v, d, slot, kv);
+    for (size_t i = 0; i < d && kv == OA__KV_F16; i++) { /* cuts instead of rounding */
         uint32_t bits;
         memcpy(&bits, &v[i], 4);
         const uint32_t e = bits >> 23 & 255;
@@ -241,7 +241,7 @@ static void attn_no_cap(const oa__attn_args *a)
 static void attn_zero_times(const oa__attn_args *a)
 {
     RIGHT->attn_page(a);
-    for (size_t t = 0; t < a->n_q && a->f32; t++)
+    for (size_t t = 0; t < a->n_q && a->kv == OA__KV_F32; t++)
         for (size_t i = 0; i < a->d && a->n_valid[t] > 0; i++)
             for (size_t j = a->n_valid[t]; j < OA__KV_PAGE; j++)
                 a->o[t * a->d + i] =

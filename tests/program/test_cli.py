@@ -214,7 +214,7 @@ def test_completion_has_every_option():
     for verb in VERBS:
         check(options_of(verb) == complete(EXE, verb, "-"), verb)
     check(complete(EXE, "run", "--temp") == {"--temperature", "--template", "--template-file"})
-    check(complete(EXE, "run", "--kv", "") == {"f16", "f32"})
+    check(complete(EXE, "run", "--kv", "") == {"f16", "f32", "q8"})
 
 
 def test_full_disk_is_an_error():

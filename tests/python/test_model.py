@@ -70,6 +70,8 @@ class Opening(unittest.TestCase):
         large = Model.estimate_memory(TINY, n_ctx=128, kv_type="f32")
         self.assertEqual(small.weights_size, large.weights_size)
         self.assertEqual(small.cache_size * 4, large.cache_size)
+        least = Model.estimate_memory(TINY, n_ctx=64, kv_type="q8")
+        self.assertEqual(least.cache_size * 32, small.cache_size * 17)
         self.assertGreaterEqual(
             small.total_size, small.weights_size + small.cache_size + small.work_size
         )

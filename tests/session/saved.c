@@ -45,9 +45,9 @@ static void test_session_saved__goes_on_with_the_same_bits(void **state)
     static const size_t lens[] = {0, 1, 31, 32, 33, 100};
     int32_t ids[120];
     tiny_ids(model, 1, ids, 120);
-    for (size_t k = 0; k < OA__ARRAY_LEN(lens) * 4; k++) {
-        const size_t n = lens[k / 4];
-        const uint32_t kv_type = k % 2 ? OA_KV_F32 : OA_KV_F16;
+    for (size_t k = 0; k < OA__ARRAY_LEN(lens) * 6; k++) {
+        const size_t n = lens[k / 6];
+        const uint32_t kv_type = (uint32_t)k % 3;
         oa_session_opts o = OA_SESSION_OPTS_INIT;
         o.n_ctx = 150;
         o.kv_type = kv_type;
@@ -55,9 +55,9 @@ static void test_session_saved__goes_on_with_the_same_bits(void **state)
         assert_ok(oa_session_new(&s, model, &o));
         assert_ok(oa_session_append(s, ids, n));
         int32_t id;
-        if (k % 4 > 1 && n > 0) assert_ok(oa_session_step(s, NULL, &id)); /* with one pending */
+        if (k % 6 > 2 && n > 0) assert_ok(oa_session_step(s, NULL, &id)); /* with one pending */
         assert_ok(oa_session_save(s, path));
-        o.kv_type = 1 - kv_type; /* the file's wins */
+        o.kv_type = (kv_type + 1) % 3; /* the file's wins */
         assert_ok(oa_session_open_saved(&t, model, path, &o));
         assert_int_equal(tiny_len(t), tiny_len(s));
         if (n > 0) assert_true(tiny_logits(t) == tiny_logits(s));
@@ -150,9 +150,10 @@ static void test_session_saved__hostile_headers(void **state)
     } tries[] = {
         {8, 3, 0, false, OA_EVERSION},      /* version */
         {12, 7, 0, false, OA_EFORMAT},      /* kv_type */
-        {12, 1, 0, false, OA_EUNSUPPORTED}, /* the other type: page size differs */
-        {16, 1, 1, true, OA_EUNSUPPORTED},  /* fingerprint */
-        {24, 0, 0, true, OA_EFORMAT},       /* n below n_done */
+        {12, 1, 0, false, OA_EUNSUPPORTED}, /* another type: page size differs */
+        {12, 2, 0, false, OA_EUNSUPPORTED},
+        {16, 1, 1, true, OA_EUNSUPPORTED}, /* fingerprint */
+        {24, 0, 0, true, OA_EFORMAT},      /* n below n_done */
         {24, 0xffffffff, 0xffffffff, true, OA_EFORMAT},
         {24, 1000, 0, true, OA_EFORMAT}, /* more ids than the file has, logits pending */
         {32, 0xfffffff0, 0xffffffff, true, OA_EFORMAT},

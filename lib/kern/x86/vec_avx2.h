@@ -7,8 +7,7 @@
 #include "kern/x86/intrin.h"
 
 #define OA__TIER(name) name##_avx2
-#define OA__SCORE_TILE 3 /* queries x 32 keys in registers */
-#define OA__VALUE_TILE 6 /* queries x 16 elements */
+#define OA__WIDE 1 /* v16 of keys or of elements in an attention tile */
 
 typedef struct v16 {
     __m256 a, b;
@@ -62,6 +61,13 @@ static inline v16 v16_load_half(const uint16_t *p)
                  _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p + 8)))};
 }
 
+static inline v16 v16_load_int8(const int8_t *p)
+{
+    const __m128i q = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return (v16){_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)),
+                 _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(q, 8)))};
+}
+
 static inline v16 v16_add(v16 x, v16 y)
 {
     return (v16){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)};
@@ -111,6 +117,25 @@ static inline v16 v16_neg(v16 x)
     return (v16){_mm256_xor_ps(x.a, sign), _mm256_xor_ps(x.b, sign)};
 }
 
+/* Lane i with lane i + 8: the first step of the tree below, and of a maximum (y when NaN). */
+static inline __m256 v16_fold_add(v16 x)
+{
+    return _mm256_add_ps(x.a, x.b);
+}
+
+static inline __m256 v16_fold_max(v16 x)
+{
+    return _mm256_max_ps(x.a, x.b);
+}
+
+/* All lanes are at least `least`; false with a NaN. */
+static inline bool v16_all_ge(v16 x, float least)
+{
+    const __m256 l = _mm256_set1_ps(least);
+    return _mm256_movemask_ps(_mm256_and_ps(_mm256_cmp_ps(x.a, l, _CMP_GE_OQ),
+                                            _mm256_cmp_ps(x.b, l, _CMP_GE_OQ))) == 0xff;
+}
+
 /* The tree 8-4-2-1. */
 static inline float v16_sum(v16 x)
 {
@@ -156,6 +181,29 @@ static inline __m256 oa__exp8(__m256 x)
 static inline v16 v16_exp(v16 x)
 {
     return (v16){oa__exp8(x.a), oa__exp8(x.b)};
+}
+
+/* The same of lanes from -80 to 0, where 2^n is one step: the result and q are normal. */
+static inline __m256 oa__exp8_mid(__m256 x)
+{
+    const __m256 magic = _mm256_set1_ps(OA__EXP_MAGIC);
+    const __m256 t = _mm256_fmadd_ps(x, _mm256_set1_ps(OA__EXP_LOG2E), magic);
+    const __m256 fn = _mm256_sub_ps(t, magic);
+    __m256 r = _mm256_fnmadd_ps(fn, _mm256_set1_ps(OA__EXP_LN2_HI), x);
+    r = _mm256_fnmadd_ps(fn, _mm256_set1_ps(OA__EXP_LN2_LO), r);
+    __m256 q = _mm256_fmadd_ps(_mm256_set1_ps(OA__EXP_Q4), r, _mm256_set1_ps(OA__EXP_Q3));
+    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(OA__EXP_Q2));
+    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(OA__EXP_Q1));
+    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(OA__EXP_Q0));
+    q = _mm256_fmadd_ps(q, _mm256_mul_ps(r, r), r);
+    q = _mm256_add_ps(q, _mm256_set1_ps(1.0f));
+    const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(q), n));
+}
+
+static inline v16 v16_exp_mid(v16 x)
+{
+    return (v16){oa__exp8_mid(x.a), oa__exp8_mid(x.b)};
 }
 
 /* As oa__tanhf. */

@@ -11,8 +11,7 @@
 #else
 #define OA__TIER(name) name##_avx512vnni
 #endif
-#define OA__SCORE_TILE 6  /* queries x 32 keys in registers */
-#define OA__VALUE_TILE 12 /* queries x 16 elements */
+#define OA__WIDE 2 /* v16 of keys or of elements in an attention tile */
 
 typedef __m512 v16;
 
@@ -56,6 +55,12 @@ static inline v16 v16_first(v16 x, v16 other, size_t n)
 static inline v16 v16_load_half(const uint16_t *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+static inline v16 v16_load_int8(const int8_t *p)
+{
+    return _mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
 }
 
 static inline v16 v16_add(v16 x, v16 y)
@@ -112,6 +117,23 @@ static inline __m256 oa__upper8(v16 x)
     return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(x), 1));
 }
 
+/* Lane i with lane i + 8: the first step of the tree below, and of a maximum (y when NaN). */
+static inline __m256 v16_fold_add(v16 x)
+{
+    return _mm256_add_ps(_mm512_castps512_ps256(x), oa__upper8(x));
+}
+
+static inline __m256 v16_fold_max(v16 x)
+{
+    return _mm256_max_ps(_mm512_castps512_ps256(x), oa__upper8(x));
+}
+
+/* All lanes are at least `least`; false with a NaN. */
+static inline bool v16_all_ge(v16 x, float least)
+{
+    return _mm512_cmp_ps_mask(x, _mm512_set1_ps(least), _CMP_GE_OQ) == 0xffff;
+}
+
 /* The tree 8-4-2-1. */
 static inline float v16_sum(v16 x)
 {
@@ -152,6 +174,24 @@ static inline v16 v16_exp(v16 x)
     const __m512i p1 = _mm512_slli_epi32(_mm512_add_epi32(half, bias), 23);
     const __m512i p2 = _mm512_slli_epi32(_mm512_add_epi32(_mm512_sub_epi32(n, half), bias), 23);
     return _mm512_mul_ps(_mm512_mul_ps(q, _mm512_castsi512_ps(p1)), _mm512_castsi512_ps(p2));
+}
+
+/* The same of lanes from -80 to 0, where 2^n is one step: the result and q are normal. */
+static inline v16 v16_exp_mid(v16 x)
+{
+    const __m512 magic = _mm512_set1_ps(OA__EXP_MAGIC);
+    const __m512 t = _mm512_fmadd_ps(x, _mm512_set1_ps(OA__EXP_LOG2E), magic);
+    const __m512 fn = _mm512_sub_ps(t, magic);
+    __m512 r = _mm512_fnmadd_ps(fn, _mm512_set1_ps(OA__EXP_LN2_HI), x);
+    r = _mm512_fnmadd_ps(fn, _mm512_set1_ps(OA__EXP_LN2_LO), r);
+    __m512 q = _mm512_fmadd_ps(_mm512_set1_ps(OA__EXP_Q4), r, _mm512_set1_ps(OA__EXP_Q3));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(OA__EXP_Q2));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(OA__EXP_Q1));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(OA__EXP_Q0));
+    q = _mm512_fmadd_ps(q, _mm512_mul_ps(r, r), r);
+    q = _mm512_add_ps(q, _mm512_set1_ps(1.0f));
+    const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(q), n));
 }
 
 /* As oa__tanhf. */

@@ -29,7 +29,7 @@
     void oa__rope_##tier(float *x, const float *cs, size_t n_heads, size_t d_head, size_t d_rot,   \
                          bool neox);                                                               \
     void oa__kv_store_##tier(void *k_page, void *v_page, const float *k, const float *v, size_t d, \
-                             size_t slot, bool f32);                                               \
+                             size_t slot, uint32_t kv);                                            \
     void oa__attn_page_##tier(const oa__attn_args *a);                                             \
     void oa__attn_end_##tier(float *o, const float *ml, size_t n_q, size_t d);                     \
     uint64_t oa__peak_int8_##tier(uint64_t n);                                                     \

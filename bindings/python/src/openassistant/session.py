@@ -98,8 +98,8 @@ def using_draft(opts: Any, draft: Optional[Model]) -> Iterator[None]:
 class Session(Handle):
     """One sequence of tokens.
 
-    ``n_ctx`` is the most tokens it can hold (0: what the model was trained for), ``kv_type`` "f16"
-    or "f32", ``n_batch`` how many tokens are read in one pass (0: the library chooses).
+    ``n_ctx`` is the most tokens it can hold (0: what the model was trained for), ``kv_type`` "f16",
+    "f32" or "q8", ``n_batch`` how many tokens are read in one pass (0: the library chooses).
     ``progress`` receives (what, done, total) while prompts are read, and cancels by returning True.
     ``adapters`` lists `Adapter` objects of the model, or pairs of one and a scale. ``draft`` is a
     smaller model of the same vocabulary that guesses tokens ahead, ``n_draft`` the most that are
