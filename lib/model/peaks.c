@@ -125,6 +125,7 @@ int oa_measure_peaks(oa_model *model, oa_peaks *peaks, oa_progress_fn progress_f
     OA__TRY(count_work(model, &full));
     uint8_t *data = oa__alloc(&model->mem, READ_SIZE);
     if (!data) return OA_ENOMEM;
+    oa__mem_huge(data, READ_SIZE); /* as the weights lie */
     /* Pages that were never written could all be the one page of zeros. */
     for (size_t i = 0; i < READ_SIZE; i += 4096)
         data[i] = (uint8_t)(i >> 12);
