@@ -79,7 +79,9 @@ static inline __m256 bytes_ps(const uint8_t *p)
         _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
 }
 
-OA__TILE void tile4(const enum kind kind, const int T, const oa__mm_args *a, size_t g, size_t t0)
+/* T tokens x G groups */
+OA__TILE void tile4(const enum kind kind, const int T, const int G, const oa__mm_args *a, size_t g,
+                    size_t t0)
 {
     const oa__acts *x = a->acts;
     const size_t nb = a->k / 32;
@@ -88,53 +90,73 @@ OA__TILE void tile4(const enum kind kind, const int T, const oa__mm_args *a, siz
     _Alignas(32) float acc[TILE * 16];
     const __m256 zero = _mm256_setzero_ps();
     OA__UNROLL
-    for (int t = 0; t < 2 * T; t++)
+    for (int t = 0; t < 2 * T * G; t++)
         _mm256_store_ps(acc + 8 * t, zero);
 
     if (kind == Q4_0) {
         const oa__pack_q4_0 *w = (const oa__pack_q4_0 *)a->w + g * nb;
-        for (size_t b = 0; b < nb; b++, w++)
-            block4(kind, T, w->q, oa__load_half8(w->d), oa__load_half8(w->d + 8), zero, zero, &tk,
-                   b, acc);
+        for (size_t b = 0; b < nb; b++) {
+            OA__UNROLL
+            for (int j = 0; j < G; j++) {
+                const oa__pack_q4_0 *p = w + (size_t)j * nb + b;
+                block4(kind, T, p->q, oa__load_half8(p->d), oa__load_half8(p->d + 8), zero, zero,
+                       &tk, b, acc + 16 * j);
+            }
+        }
     } else if (kind == Q4_1) {
         const oa__pack_q4_1 *w = (const oa__pack_q4_1 *)a->w + g * nb;
-        for (size_t b = 0; b < nb; b++, w++)
-            block4(kind, T, w->q, oa__load_half8(w->d), oa__load_half8(w->d + 8),
-                   oa__load_half8(w->m), oa__load_half8(w->m + 8), &tk, b, acc);
+        for (size_t b = 0; b < nb; b++) {
+            OA__UNROLL
+            for (int j = 0; j < G; j++) {
+                const oa__pack_q4_1 *p = w + (size_t)j * nb + b;
+                block4(kind, T, p->q, oa__load_half8(p->d), oa__load_half8(p->d + 8),
+                       oa__load_half8(p->m), oa__load_half8(p->m + 8), &tk, b, acc + 16 * j);
+            }
+        }
     } else {
         const oa__pack_q4_k *w = (const oa__pack_q4_k *)a->w + g * (nb / 8);
-        for (size_t b = 0; b < nb; b += 8, w++) {
-            const __m256 d0 = oa__load_half8(w->d), d1 = oa__load_half8(w->d + 8);
-            const __m256 m0 = _mm256_sub_ps(zero, oa__load_half8(w->dmin));
-            const __m256 m1 = _mm256_sub_ps(zero, oa__load_half8(w->dmin + 8));
-            for (size_t i = 0; i < 8; i++)
-                block4(kind, T, w->q[i], _mm256_mul_ps(d0, bytes_ps(w->sc[i])),
-                       _mm256_mul_ps(d1, bytes_ps(w->sc[i] + 8)),
-                       _mm256_mul_ps(m0, bytes_ps(w->m[i])),
-                       _mm256_mul_ps(m1, bytes_ps(w->m[i] + 8)), &tk, b + i, acc);
+        for (size_t b = 0; b < nb; b += 8) {
+            for (int j = 0; j < G; j++) {
+                const oa__pack_q4_k *p = w + (size_t)j * (nb / 8) + b / 8;
+                const __m256 d0 = oa__load_half8(p->d), d1 = oa__load_half8(p->d + 8);
+                const __m256 m0 = _mm256_sub_ps(zero, oa__load_half8(p->dmin));
+                const __m256 m1 = _mm256_sub_ps(zero, oa__load_half8(p->dmin + 8));
+                for (size_t i = 0; i < 8; i++)
+                    block4(kind, T, p->q[i], _mm256_mul_ps(d0, bytes_ps(p->sc[i])),
+                           _mm256_mul_ps(d1, bytes_ps(p->sc[i] + 8)),
+                           _mm256_mul_ps(m0, bytes_ps(p->m[i])),
+                           _mm256_mul_ps(m1, bytes_ps(p->m[i] + 8)), &tk, b + i, acc + 16 * j);
+            }
         }
     }
     OA__UNROLL
     for (int t = 0; t < T; t++)
-        oa__tile_store(a, g, t0 + (size_t)t, _mm256_load_ps(acc + 16 * t),
-                       _mm256_load_ps(acc + 16 * t + 8));
+        OA__UNROLL
+    for (int j = 0; j < G; j++) {
+        const float *sum = acc + 16 * (t + j);
+        oa__tile_store(a, g + (size_t)j, t0 + (size_t)t, _mm256_load_ps(sum),
+                       _mm256_load_ps(sum + 8));
+    }
 }
 
 OA__TILE void matmul4(const enum kind kind, const oa__mm_args *a, size_t g_begin, size_t g_end)
 {
-    for (size_t g = g_begin; g < g_end; g++) {
+    size_t g = g_begin;
+    for (; a->n_tokens == 1 && g + TILE <= g_end; g += TILE)
+        tile4(kind, 1, TILE, a, g, 0);
+    for (; g < g_end; g++) {
         size_t t = 0;
         for (; t + TILE <= a->n_tokens; t += TILE)
-            tile4(kind, TILE, a, g, t);
+            tile4(kind, TILE, 1, a, g, t);
         switch (a->n_tokens - t) {
         case 3:
-            tile4(kind, 3, a, g, t);
+            tile4(kind, 3, 1, a, g, t);
             break;
         case 2:
-            tile4(kind, 2, a, g, t);
+            tile4(kind, 2, 1, a, g, t);
             break;
         case 1:
-            tile4(kind, 1, a, g, t);
+            tile4(kind, 1, 1, a, g, t);
             break;
         }
     }

@@ -47,19 +47,23 @@ uint64_t oa__peak_fp32_avx2(uint64_t n)
     return done + (_mm256_movemask_ps(s[0]) != 0);
 }
 
+/* Four places at once: one alone is held up by how far ahead processors fetch. */
 uint64_t oa__peak_read_avx2(const void *data, size_t size)
 {
     const uint8_t *p = data;
+    const size_t part = size / 256 * 64;
     __m256i s[4];
-    size_t i = 0;
+    OA__UNROLL
     for (int j = 0; j < 4; j++)
         s[j] = _mm256_setzero_si256();
-    for (; i + 128 <= size; i += 128) {
+    for (size_t i = 0; i < part; i += 64) {
         OA__UNROLL
-        for (int j = 0; j < 4; j++)
-            s[j] = _mm256_add_epi64(s[j], oa__load256(p + i + 32 * j));
+        for (size_t j = 0; j < 4; j++) {
+            s[j] = _mm256_add_epi64(s[j], oa__load256(p + j * part + i));
+            s[j] = _mm256_add_epi64(s[j], oa__load256(p + j * part + i + 32));
+        }
     }
-    for (; i + 32 <= size; i += 32)
+    for (size_t i = 4 * part; i + 32 <= size; i += 32)
         s[0] = _mm256_add_epi64(s[0], oa__load256(p + i));
     uint64_t out[4];
     s[0] = _mm256_add_epi64(_mm256_add_epi64(s[0], s[1]), _mm256_add_epi64(s[2], s[3]));
