@@ -7,7 +7,7 @@
 
 #include "cli.h"
 
-enum { BENCH_MAX_BATCHES = 8 };
+enum { BENCH_MAX_BATCHES = 8, BENCH_BATCH_PROMPT = 32 /* tokens of each session */ };
 
 /* Quantities; those from BENCH_BATCH on are one per size of batch. */
 enum bench_what {
@@ -54,6 +54,12 @@ int bench_measure(const bench *b, bench_model *m);
 
 /* Run the program that --vs names once for this model; exit code. */
 int bench_peer(const bench *b, bench_model *m);
+
+/* --- bench_child.c ---------------------------------------------------------------------------- */
+
+/* Run a program; what it printed, to be freed, with room for a 0 behind it. NULL with the exit code
+ * when it did not end well; the reason was said. loud: its errors are shown. */
+char *bench_child(const char *const *argv, bool loud, size_t *len, int *exit_code);
 
 /* --- bench_tell.c: the table, and JSON -------------------------------------------------------- */
 

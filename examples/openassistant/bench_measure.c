@@ -4,8 +4,6 @@
 
 #include "bench.h"
 
-enum { BATCH_PROMPT = 32 };
-
 static void put(bench_series *s, double v)
 {
     s->v[s->n++] = v;
@@ -96,12 +94,12 @@ static int measure_batch(const bench *b, bench_model *m, oa_model *model, uint32
                          bench_series *s)
 {
     oa_step *steps = calloc(n, sizeof(*steps));
-    int32_t *ids = make_ids(m, n * BATCH_PROMPT, n);
+    int32_t *ids = make_ids(m, n * BENCH_BATCH_PROMPT, n);
     int rc = steps && ids ? OA_OK : OA_ENOMEM;
     for (uint32_t i = 0; rc == OA_OK && i < n; i++) {
-        steps[i].ids = ids + i * BATCH_PROMPT;
-        steps[i].n_ids = BATCH_PROMPT;
-        rc = new_session(&steps[i].session, b, model, BATCH_PROMPT + b->n_tokens + 1);
+        steps[i].ids = ids + i * BENCH_BATCH_PROMPT;
+        steps[i].n_ids = BENCH_BATCH_PROMPT;
+        rc = new_session(&steps[i].session, b, model, BENCH_BATCH_PROMPT + b->n_tokens + 1);
     }
     /* The first step reads the prompts; each later one computes the token that the one before it
      * picked. */

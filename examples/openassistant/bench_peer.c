@@ -1,70 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A peer in the same passes: its llama-bench program is run once per pass, and its JSON read. */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
+/* A peer in the same passes: its llama-bench program is run once per pass, and its JSON read; for
+ * batches the llama-batched-bench beside it, when there is one. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
-
-#define MAX_OUTPUT ((size_t)16 << 20)
-
-extern char **environ;
-
-/* Start it with its output in a pipe; 0 or an errno. */
-static int start(char *const *argv, bool loud, pid_t *pid, int *fd)
-{
-    posix_spawn_file_actions_t actions;
-    int ends[2];
-    if (pipe(ends) < 0) return errno;
-    int rc = posix_spawn_file_actions_init(&actions);
-    if (rc == 0) {
-        rc = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-        if (rc == 0) rc = posix_spawn_file_actions_addclose(&actions, ends[0]);
-        if (rc == 0) rc = posix_spawn_file_actions_addclose(&actions, ends[1]);
-        if (rc == 0 && !loud)
-            rc =
-                posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-        if (rc == 0) rc = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
-        posix_spawn_file_actions_destroy(&actions);
-    }
-    close(ends[1]);
-    if (rc == 0)
-        *fd = ends[0];
-    else
-        close(ends[0]);
-    return rc;
-}
-
-/* All that it prints; NULL when that is too much, or a signal came. */
-static char *read_all(int fd, size_t *len)
-{
-    char *data = NULL;
-    size_t cap = 0;
-    *len = 0;
-    for (;;) {
-        if (cap - *len < 4096) {
-            cap = cap ? 2 * cap : 16384;
-            char *grown = cap <= MAX_OUTPUT ? realloc(data, cap) : NULL;
-            if (!grown) break;
-            data = grown;
-        }
-        ui_reading(true);
-        ssize_t n = ui_stop_wanted() ? -1 : read(fd, data + *len, cap - *len);
-        ui_reading(false);
-        if (n == 0) return data;
-        if (n > 0)
-            *len += (size_t)n;
-        else if (ui_stop_wanted() || errno != EINTR)
-            break;
-    }
-    free(data);
-    return NULL;
-}
 
 static double number(const json_t *o, const char *key)
 {
@@ -103,52 +44,105 @@ static int take(const bench *b, bench_model *m, const json_t *all)
     return CLI_OK;
 }
 
-static int ended(const bench *b, int status)
+static int run_plain(const bench *b, bench_model *m, const char *threads, const char *tokens)
 {
-    if (WIFSIGNALED(status))
-        ui_error("%s: ended by signal %d", b->args->vs, WTERMSIG(status));
-    else
-        ui_error("%s: ended with code %d%s", b->args->vs, WEXITSTATUS(status),
-                 b->args->verbose ? "" : "; -v shows what it says");
-    return CLI_FAILED;
+    char prompts[32];
+    const char *const argv[] = {b->args->vs, "-m", m->path, "-p",    prompts, "-n",   tokens,
+                                "-r",        "1",  "-t",    threads, "-o",    "json", NULL};
+    json_error_t why;
+    size_t len;
+    int code;
+    snprintf(prompts, sizeof(prompts), m->n_long ? "%u,%u" : "%u", (unsigned)b->n_prompt,
+             (unsigned)m->n_long);
+    char *text = bench_child(argv, b->args->verbose, &len, &code);
+    if (!text) return code;
+    json_t *all = json_loadb(text, len, 0, &why);
+    if (json_is_array(all)) {
+        code = take(b, m, all);
+    } else {
+        ui_error("%s: printed no JSON list", b->args->vs);
+        code = CLI_FAILED;
+    }
+    json_decref(all);
+    free(text);
+    return code;
+}
+
+/* The speed of each batch, one JSON object per line among whatever else is printed. */
+static int take_batches(const bench *b, bench_model *m, const char *program, char *text)
+{
+    double speed[BENCH_MAX_BATCHES] = {0};
+    for (char *line = text, *next; line; line = next) {
+        json_error_t why;
+        next = strchr(line, '\n');
+        if (next) *next++ = 0;
+        json_t *o = json_loads(line, 0, &why);
+        for (size_t i = 0; i < b->n_batches; i++)
+            if (number(o, "pl") == b->batches[i]) speed[i] = number(o, "speed_tg");
+        json_decref(o);
+    }
+    for (size_t i = 0; i < b->n_batches; i++) {
+        bench_series *s = &m->peer[BENCH_BATCH + i];
+        if (!(speed[i] > 0)) {
+            ui_error("%s: found no speed of a batch of %u in its JSON", program,
+                     (unsigned)b->batches[i]);
+            return CLI_FAILED;
+        }
+        s->v[s->n++] = speed[i];
+    }
+    return CLI_OK;
+}
+
+static int run_batches(const bench *b, bench_model *m, const char *program, const char *threads,
+                       const char *tokens)
+{
+    char prompt[16], sizes[BENCH_MAX_BATCHES * 6] = "", ctx[24];
+    const char *const argv[] = {program, "-m",  m->path, "-npp", prompt, "-ntg",  tokens,
+                                "-npl",  sizes, "-c",    ctx,    "-t",   threads, "--output-format",
+                                "jsonl", NULL};
+    uint32_t most = 0;
+    size_t len, n = 0;
+    int code;
+    for (size_t i = 0; i < b->n_batches; i++) {
+        n += (size_t)snprintf(sizes + n, sizeof(sizes) - n, i ? ",%u" : "%u",
+                              (unsigned)b->batches[i]);
+        if (b->batches[i] > most) most = b->batches[i];
+    }
+    snprintf(prompt, sizeof(prompt), "%d", BENCH_BATCH_PROMPT);
+    snprintf(ctx, sizeof(ctx), "%llu",
+             (unsigned long long)most * (BENCH_BATCH_PROMPT + b->n_tokens));
+    char *text = bench_child(argv, b->args->verbose, &len, &code);
+    if (!text) return code;
+    text[len] = 0;
+    code = take_batches(b, m, program, text);
+    free(text);
+    return code;
+}
+
+/* The batch program that stands beside the other one, to be freed; NULL = none. */
+static char *find_batched(const char *vs)
+{
+    static const char name[] = "llama-bench", batched[] = "llama-batched-bench";
+    const char *slash = strrchr(vs, '/');
+    if (!slash || strcmp(slash + 1, name) != 0) return NULL;
+    const size_t folder = (size_t)(slash + 1 - vs);
+    char *path = malloc(folder + sizeof(batched));
+    if (!path) return NULL;
+    memcpy(path, vs, folder);
+    memcpy(path + folder, batched, sizeof(batched));
+    if (access(path, X_OK) == 0) return path;
+    free(path);
+    return NULL;
 }
 
 int bench_peer(const bench *b, bench_model *m)
 {
-    char prompts[32], tokens[16], threads[16];
-    const char *const argv[] = {b->args->vs, "-m", m->path, "-p",    prompts, "-n",   tokens,
-                                "-r",        "1",  "-t",    threads, "-o",    "json", NULL};
-    json_error_t why;
-    json_t *all = NULL;
-    size_t len;
-    pid_t pid;
-    int fd, status = 0, code = CLI_FAILED;
-    snprintf(prompts, sizeof(prompts), m->n_long ? "%u,%u" : "%u", (unsigned)b->n_prompt,
-             (unsigned)m->n_long);
-    snprintf(tokens, sizeof(tokens), "%u", (unsigned)b->n_tokens);
+    char threads[16], tokens[16];
     snprintf(threads, sizeof(threads), "%u", (unsigned)m->n_threads);
-    int rc = start((char *const *)(uintptr_t)argv, b->args->verbose, &pid, &fd);
-    if (rc) {
-        ui_error("%s: %s", b->args->vs, strerror(rc));
-        return CLI_FAILED;
-    }
-    char *text = read_all(fd, &len);
-    close(fd);
-    if (!text) kill(pid, SIGTERM);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-    if (ui_stop_wanted()) {
-        code = ui_stop_code();
-    } else if (!text) {
-        ui_error("%s: printed more than a bench does", b->args->vs);
-    } else if (status) {
-        code = ended(b, status);
-    } else if (!(all = json_loadb(text, len, 0, &why)) || !json_is_array(all)) {
-        ui_error("%s: printed no JSON list", b->args->vs);
-    } else {
-        code = take(b, m, all);
-    }
-    json_decref(all);
-    free(text);
+    snprintf(tokens, sizeof(tokens), "%u", (unsigned)b->n_tokens);
+    int code = run_plain(b, m, threads, tokens);
+    char *batched = b->n_batches ? find_batched(b->args->vs) : NULL;
+    if (code == CLI_OK && batched) code = run_batches(b, m, batched, threads, tokens);
+    free(batched);
     return code;
 }

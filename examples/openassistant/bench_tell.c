@@ -179,6 +179,17 @@ static json_t *peer_json(const bench *b, const bench_model *m)
         {BENCH_PROMPT, "prompt_ratio"}, {BENCH_TOKEN, "token_ratio"}, {BENCH_LONG, "long_ratio"}};
     json_t *o = json_object();
     json_object_set_new(o, "program", load_json_text(b->args->vs, strlen(b->args->vs)));
+    json_t *batches = json_array();
+    for (size_t i = 0; i < b->n_batches; i++) {
+        row r = make_row(b, m, BENCH_BATCH + i);
+        if (r.peer->n == 0) continue;
+        json_t *batch = json_object();
+        json_object_set_new(batch, "n", json_integer(b->batches[i]));
+        put_series(batch, r.key, r.peer);
+        json_object_set_new(batch, "ratio", json_real(ratio(median(r.ours), median(r.peer))));
+        json_array_append_new(batches, batch);
+    }
+    json_object_set_new(o, "batches", batches);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         row r = make_row(b, m, rows[i].what);
         if (r.peer->n == 0) continue;

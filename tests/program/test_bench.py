@@ -177,6 +177,37 @@ def test_bench_against_a_peer():
         check("noise" in r.err, r.err)
 
 
+def test_bench_against_a_peer_in_batches():
+    """The peer's batch program is the one beside it."""
+    with Home() as home:
+        path = need_tiny()
+        peer = script(home, "llama-bench", PEER)
+        script(home, "llama-batched-bench", f"""#!{sys.executable}
+import sys
+args = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+assert args == {{"-m": "{path}", "-npp": "32", "-ntg": "4", "-npl": "2,5", "-c": "180", "-t": "1",
+                "--output-format": "jsonl"}}, args
+print("noise")
+for n in (2, 5, 7):
+    print('{{"pp": 32, "pl": %d, "speed_tg": %d.5}}' % (n, 20 * n))
+""")
+        args = ["bench", "-m", path, *QUICK[:-2], "--batch", "2,5", "--vs", peer]
+        r = run(*args, "--json", home=home)
+        check(r.code == 0 and r.err == "", r.err)
+        o = r.json()
+        check([(p["n"], p["tps"]) for p in o["peer"]["batches"]] == [(2, 40.5), (5, 100.5)], o)
+        for ours, theirs in zip(o["batches"], o["peer"]["batches"]):
+            want = ours["tps"] / theirs["tps"]
+            check(abs(theirs["ratio"] - want) <= 1e-3 * want, o)
+        r = run(*args, home=home)
+        check(r.code == 0 and r.out.count("peer 40.5 (40.5 to 40.5), ratio ") == 1, r.out)
+        bad = script(home, "llama-batched-bench",
+                     "#!/bin/sh\necho '{\"pl\": 2, \"speed_tg\": 1}'\n")
+        r = run(*args, home=home)
+        check_error(r, 1)
+        check(bad in r.err and "batch of 5" in r.err, r.err)
+
+
 def test_bench_peers_that_fail():
     with Home() as home:
         fails = {
