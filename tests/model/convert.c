@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "model/convert_priv.h"
+#include "model/model_priv.h"
 
 static char scratch[64];
 
@@ -695,6 +696,21 @@ static void test_model_convert__packed_in_trouble(void **state)
     assert_err(oa_model_open(&m, in_folder("packed"), &o), OA_ENOMEM, "memory limit");
     o.memory_limit = p.weights_size + (2 << 20);
     assert_ok(oa_model_open(&m, in_folder("packed"), &o));
+    /* What other processes have mapped, too, not a copy. */
+    size_t n_there = 0, n_packed = 0;
+    assert_true(oa__gguf_is_mapped(m->gguf));
+    for (size_t i = 0; i < OA__N_LAYER_MATS; i++) {
+        assert_null(m->layers[0].mats[i].owned);
+        for (size_t k = 0; k < oa__gguf_tensor_count(m->gguf); k++) {
+            const oa__gguf_tensor *t = oa__gguf_tensor_at(m->gguf, k);
+            const void *at = m->layers[0].mats[i].data;
+            n_there += at != NULL && (at == t->groups || at == t->data);
+            n_packed += at != NULL && at == t->groups;
+        }
+    }
+    assert_int_equal(n_there, 7);
+    assert_true(n_packed > 0);
+    assert_int_equal(m->arena_size, 0);
     oa_model_free(m);
     for (uint64_t nth = 1;; nth++) {
         struct fail_alloc fa;

@@ -73,6 +73,12 @@ def test_merged_is_as_adapted():
             check(r.code == 0 and r.json()["n_tensors"] > 0, r.err)
             with open(merged, "rb") as a, open(again, "rb") as b:
                 check(a.read() == b.read())
+        packed = home.file("packed.gguf")
+        check(run("pack", need_tiny(), packed, home=home).code == 0)
+        r = run("merge", packed, again, "--adapter", folder + "=0.5", "--type", "F32", home=home)
+        check(r.code == 0, r.err)
+        with open(merged, "rb") as a, open(again, "rb") as b:
+            check(a.read() == b.read(), "merged into a packed file")
         text = home.file("text", "Hello there, this is a text to be read by both of them. " * 9)
         p = [run("perplexity", "-m", m, text, "--json", "--ctx", "64", home=home).json()
              for m in (need_tiny(), merged)]
