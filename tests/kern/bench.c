@@ -307,6 +307,7 @@ void bench_all(const oa__kern *const *tiers, size_t n_tiers, const char *pattern
     static job j;
     test_random r = {1};
     j.memory = oa__alloc(NULL, MEMORY);
+    oa__mem_huge(j.memory, MEMORY); /* as a model's weights lie */
     j.x = oa__alloc(NULL, TOKENS * COLS * 4);
     j.y = oa__alloc(NULL, TOKENS * COLS * 4);
     j.z = oa__alloc(NULL, TOKENS * COLS * 4);
