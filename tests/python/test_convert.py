@@ -43,6 +43,16 @@ class Convert(unittest.TestCase):
         kept = convert(small, self.out)
         self.assertEqual((kept.n_converted, kept.in_size), (0, q.out_size))
 
+    def test_pack(self):
+        packed, back = Path(self.folder.name, "packed.gguf"), Path(self.folder.name, "back.gguf")
+        convert(TINY, self.out)
+        self.assertEqual(convert(self.out, packed, pack=True).n_converted, 0)
+        with Model(packed) as model, Model(self.out) as plain:
+            self.assertIn("packed", model.info.types)
+            self.assertEqual(model.info.n_params, plain.info.n_params)
+        convert(packed, back)
+        self.assertEqual(back.read_bytes(), self.out.read_bytes())
+
     def test_errors(self):
         with self.assertRaises(OpenAssistantError) as caught:
             quantize(TINY, self.out, "Q17")
