@@ -85,7 +85,11 @@ static int check_packed(const oa__gguf *g, bool *may)
     *may = oa__gguf_has(g, OA__GGUF_PACKED_KEY);
     if (!*may) return OA_OK;
     OA__TRY(oa__gguf_u64(g, OA__GGUF_PACKED_KEY, &version));
-    if (version == OA__GGUF_PACKED_VERSION) return OA_OK;
+    if (version == OA__GGUF_PACKED_VERSION) {
+        if (g->alignment >= OA__GGUF_PACKED_ALIGNMENT) return OA_OK;
+        return oa__err(OA_EFORMAT, "packed, but aligned to %zu, want %d", g->alignment,
+                       OA__GGUF_PACKED_ALIGNMENT);
+    }
     return oa__err(OA_EVERSION, "packed with version %llu of the layouts, want %d: pack it again",
                    (unsigned long long)version, OA__GGUF_PACKED_VERSION);
 }

@@ -318,18 +318,21 @@ static void test_file_gguf__tensors(void **state)
 
 enum { NONE = 99 };
 
+static size_t alignment = OA__GGUF_PACKED_ALIGNMENT;
+
 /* One packed tensor w of a type and a shape, over n bytes. */
 static void expect_packed(uint32_t version_type, uint64_t version, uint32_t type, uint32_t n_dims,
                           const uint64_t *dims, size_t n, int code, const char *word)
 {
     build b = {0};
-    build_head(&b, 3, 1, version_type != NONE);
+    build_head(&b, 3, 1, 1 + (version_type != NONE));
+    build_key(&b, "general.alignment", U32), build_int(&b, alignment, 4);
     if (version_type != NONE) {
         build_key(&b, OA__GGUF_PACKED_KEY, version_type);
         build_int(&b, version, version_type == U8 ? 1 : 4);
     }
     build_tensor(&b, "w", n_dims, dims, OA__GGUF_PACKED + type, 0);
-    build_pad(&b, 32);
+    build_pad(&b, alignment);
     for (size_t i = 0; i < n; i++)
         build_int(&b, i, 1);
     expect(&b, code, word);
@@ -354,6 +357,9 @@ static void test_file_gguf__packed(void **state)
     expect_packed(U32, v, OA__Q4_0, 3, wide, right, OA_EFORMAT, NULL);
     expect_packed(U32, v, OA__F32, 3, wide, right, OA_EFORMAT, NULL);
     expect_packed(U32, v, OA__Q4_0, 2, odd, right, OA_EFORMAT, "multiple of 32");
+    alignment = 32; /* kernels read vectors from it */
+    expect_packed(U32, v, OA__Q4_0, 3, dims, right, OA_EFORMAT, "aligned to 32");
+    alignment = OA__GGUF_PACKED_ALIGNMENT;
 
     /* The rows come out of the groups. */
     build b = {0};
@@ -362,9 +368,10 @@ static void test_file_gguf__packed(void **state)
     uint8_t rows[37 * 4], got[37 * 4];
     for (size_t i = 0; i < sizeof rows; i++)
         rows[i] = (uint8_t)(i * 7);
-    build_head(&b, 3, 1, 1), build_key(&b, OA__GGUF_PACKED_KEY, U32), build_int(&b, v, 4);
+    build_head(&b, 3, 1, 2), build_key(&b, OA__GGUF_PACKED_KEY, U32), build_int(&b, v, 4);
+    build_key(&b, "general.alignment", U32), build_int(&b, alignment, 4);
     build_tensor(&b, "w", 2, (uint64_t[]){1, 37}, OA__GGUF_PACKED + OA__F32, 0);
-    build_pad(&b, 32);
+    build_pad(&b, alignment);
     for (size_t group = 0; group < 3; group++) {
         uint8_t out[64];
         oa__kern_pack(OA__F32, out, rows, 4, 37, 1, group);
