@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # sh test.sh        install what tests need, build, run the fast suites
-# sh test.sh all    and the slow ones, the oracles, sanitizers, clang, valgrind and the linters
+# sh test.sh all    and the slow ones, the oracles, sanitizers, clang, ARM, valgrind and the linters
 #
 # The last line is the sum over all of it: "N passed, N failed, N skipped", by test case. The exit
 # code is 0 when nothing failed. Logs stay in the build-* folders.
@@ -11,7 +11,7 @@ cd "$(dirname "$0")" || exit 1
 fast_packages="g++ libcmocka-dev binutils openssl"
 all_packages="clang clang-format clang-tidy libclang-rt-14-dev cppcheck valgrind musl-tools
 libsimde-dev abigail-tools doxygen graphviz python3-venv python3-numpy man-db groff
-locales cmake git"
+locales cmake git gcc-aarch64-linux-gnu qemu-user"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
@@ -137,6 +137,19 @@ unpack_llama_models() { # SDIST
         rm -rf "$cache/unpacked"
 }
 
+# --- another processor --------------------------------------------------------------------------
+
+# The kernels and a whole small model as 64-bit ARM, under an emulator.
+arm() {
+    arm_root=${XDG_CACHE_HOME:-$HOME/.cache}/openassistant-tests/arm64
+    step "libraries for arm64" sh tests/arm/sysroot.sh "$arm_root" &&
+        step "configure build-arm" setup build-arm --cross-file "$arm_root/cross.ini" \
+            --buildtype=release -Dtests=enabled -Ddocs=disabled -Dprogram=disabled \
+            -Dnet=disabled || return
+    QEMU_CPU=max run_tests build-arm fast --timeout-multiplier 10 kerncheck base_f16 \
+        tensor_mm golden_forward
+}
+
 # --- linters ------------------------------------------------------------------------------------
 
 our_c_files() {
@@ -213,6 +226,7 @@ session_threads golden_session_tiny"
     # Every kernel beside its C version, through whole models.
     build_and_test build-shadow fast "--suite golden --suite kern --timeout-multiplier 5" \
         --buildtype=debugoptimized -Dshadow_check=true -Dtests=enabled -Ddocs=disabled
+    arm
     run_tests build-test valgrind --suite unit
     step "clang-format" check_format
     step "clang-tidy" check_tidy

@@ -8,7 +8,7 @@ const oa__quant_search oa__quant_search_c = {lanes_sums, lanes_errs, beside_bloc
 
 const oa__quant_search *oa__quant_search_get(unsigned cpu_flags)
 {
-#if OA_KERN_X86
+#if defined(OA_KERN_X86)
     if (cpu_flags & OA__CPU_AVX2) return &oa__quant_search_avx2;
 #endif
     return &oa__quant_search_c;

@@ -47,7 +47,7 @@ typedef struct oa__quant_search {
 const oa__quant_search *oa__quant_search_get(unsigned cpu_flags);
 
 extern const oa__quant_search oa__quant_search_c;
-#if OA_KERN_X86
+#if defined(OA_KERN_X86)
 extern const oa__quant_search oa__quant_search_avx2;
 #endif
 
