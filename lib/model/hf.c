@@ -176,7 +176,7 @@ int oa__hf_open(oa__gguf **out, oa__mem *mem, const char *folder, bool no_mmap, 
     OA__TRY_GOTO(oa__hf_keys(&h));
     OA__TRY_GOTO(write_name(&h));
     OA__TRY_GOTO(write_license(&h));
-    OA__TRY_GOTO(write_sampling(&h));
+    OA__TRY_GOTO(oa__hf_of_file(write_sampling(&h), "generation_config.json"));
     if (oa__safetensors_count(h.st) > 0 || !header_only) OA__TRY_GOTO(oa__hf_tensors(&h));
     OA__TRY_GOTO(oa__hf_tokenizer(&h));
     OA__TRY_GOTO(oa__assembly_finish(h.assembly, h.w, out));

@@ -124,6 +124,8 @@ int oa__hf_f64(const json_t *object, const char *name, double min, double max, d
 int oa__hf_bool(const json_t *object, const char *name, bool *out, bool *found);
 /* NUL-terminated, borrowed. */
 int oa__hf_str(const json_t *object, const char *name, const char **out, bool *found);
+/* What failed of these is of another file than config.json. Returns rc. */
+int oa__hf_of_file(int rc, const char *file);
 /* "ARCH.suffix", until the next call. */
 const char *oa__hf_key(oa__hf *h, const char *suffix);
 

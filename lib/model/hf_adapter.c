@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define PREFIX "base_model.model."
+enum { MAX_RANK = 1 << 20 };
 
 /* What would change the numbers, and has to be as it is when nobody asked for it. */
 static int refuse_extras(const json_t *config)
@@ -50,7 +51,7 @@ static int read_alpha(const json_t *config, float *alpha)
     bool found, stable = false;
     OA__TRY(oa__hf_f64(config, "lora_alpha", 1e-6, 1e9, &a, &found));
     if (!found) return oa__err(OA_EFORMAT, "adapter_config.json: lora_alpha is missing");
-    OA__TRY(oa__hf_u32(config, "r", 1, 1 << 20, &rank, &found));
+    OA__TRY(oa__hf_u32(config, "r", 1, MAX_RANK, &rank, &found));
     if (!found) return oa__err(OA_EFORMAT, "adapter_config.json: r is missing");
     OA__TRY(oa__hf_bool(config, "use_rslora", &stable, NULL));
     if (stable && oa__hf_truthy(oa__hf_get(config, "rank_pattern"))) {
@@ -60,6 +61,23 @@ static int read_alpha(const json_t *config, float *alpha)
     }
     *alpha = (float)(stable ? a * sqrt((double)rank) : a);
     return OA_OK;
+}
+
+/* The scale is alpha over the tensors' rank: one that the configuration does not tell is damage. */
+static int check_rank(const json_t *config, const oa__st_tensor *t)
+{
+    uint32_t rank = 0;
+    OA__TRY(oa__hf_u32(config, "r", 1, MAX_RANK, &rank, NULL));
+    if (t->n_dims != 2 || t->dims[0] == rank) return OA_OK;
+    /* Its keys are regexes: any of the ranks will do. */
+    const char *key;
+    json_t *v;
+    json_object_foreach(json_object_get(config, "rank_pattern"), key, v)
+    {
+        if (json_is_integer(v) && (uint64_t)json_integer_value(v) == t->dims[0]) return OA_OK;
+    }
+    return oa__err(OA_EFORMAT, "tensor %.128s: rank %llu, adapter_config.json says %u", t->name,
+                   (unsigned long long)t->dims[0], rank);
 }
 
 static int add(oa__hf *h, const oa__st_tensor *t, uint32_t recipe, const char *name)
@@ -90,6 +108,7 @@ static int add_pair(oa__hf *h, const oa__hf_tensor *row, uint32_t layer)
         memcpy(from + sizeof PREFIX - 1, name, strlen(name) + 1);
         const oa__st_tensor *t = oa__safetensors_find(h->st, from);
         if (t == NULL || h->used[t - oa__safetensors_at(h->st, 0)]) continue;
+        if (i == 0) OA__TRY(check_rank(h->config, t));
         /* The halves of a transposed matrix are as those of any other. */
         const bool as_is = i == 0 || row->recipe == OA__HF_TRANSPOSE;
         oa__hf_expand(to, row->to, layer, 0, halves[i].to);
@@ -151,7 +170,7 @@ int oa__hf_adapter_open(oa__gguf **out, oa__mem *mem, const char *arch, size_t a
     name[arch_len] = '\0';
     OA__TRY_GOTO(oa__hf_read_json(&h, "adapter_config.json", &h.config));
     OA__TRY_GOTO(oa__gguf_writer_new(&h.w, mem));
-    OA__TRY_GOTO(write_keys(&h, name));
+    OA__TRY_GOTO(oa__hf_of_file(write_keys(&h, name), "adapter_config.json"));
     OA__TRY_GOTO(oa__safetensors_open_folder(&st, mem, folder, "adapter_model", false));
     OA__TRY_GOTO(oa__assembly_new(&h.assembly, mem, st));
     h.st = st;

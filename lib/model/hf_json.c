@@ -84,6 +84,15 @@ int oa__hf_f64(const json_t *object, const char *name, double min, double max, d
     return OA_OK;
 }
 
+int oa__hf_of_file(int rc, const char *file)
+{
+    static const char other[] = "config.json: ";
+    char text[256];
+    if (rc >= 0 || strncmp(oa_error_last(), other, sizeof other - 1) != 0) return rc;
+    snprintf(text, sizeof text, "%s", oa_error_last() + sizeof other - 1);
+    return oa__err(rc, "%s: %s", file, text);
+}
+
 int oa__hf_bool(const json_t *object, const char *name, bool *out, bool *found)
 {
     const json_t *v = oa__hf_get(object, name);

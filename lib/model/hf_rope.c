@@ -96,8 +96,8 @@ static int read_rope(const oa__hf *h, rope *r)
     r->d_rot = (uint32_t)(h->d_head * r->part);
     if (r->d_rot == 0 || r->d_rot > MAX_ROT || r->d_rot % 2 != 0) {
         return oa__err(OA_EUNSUPPORTED,
-                       "config.json: %u of %u dimensions turn, want an even number", r->d_rot,
-                       h->d_head);
+                       "config.json: %u of %u dimensions turn, want an even number up to %d",
+                       r->d_rot, h->d_head, MAX_ROT);
     }
     /* Where rows are reordered for the pairs to be neighbours, whole heads turn. */
     const bool whole = strcmp(h->family->arch, "llama") == 0 ||
