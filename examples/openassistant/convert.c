@@ -3,6 +3,7 @@
  * the work. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -81,8 +82,11 @@ int convert_run(const cli_args *args, const char *in, const char *out, const cha
         free(paths[i]);
     free(paths);
     free(scales);
-    int code = rc < 0 && rc != OA_ENOTFOUND ? ui_fail(rc, NULL) : CLI_OK;
-    if (rc == OA_ENOTFOUND) code = load_model_fail(rc, in);
+    /* What was not found may also be an adapter, or the folder to write to. */
+    const bool no_input =
+        rc == OA_ENOTFOUND && access(in, F_OK) != 0 && oa_model_find(in, NULL, 0, NULL) != OA_OK;
+    int code = CLI_OK;
+    if (rc < 0) code = no_input ? load_model_fail(rc, in) : ui_fail(rc, NULL);
     if (rc == OA_OK)
         code = print_done(in, out, type, &done, ui_now() - begun, r.remarks, args->json);
     json_decref(r.remarks);

@@ -93,9 +93,9 @@ typedef struct oa_convert_opts {
  *
  * @param path      what oa_model_open() takes; not kept after return
  * @param out_path  UTF-8 path of the file to write; an existing file is replaced, unless it is
- *                  (part of) the input
+ *                  (part of) the input or an adapter
  * @param opts      NULL for defaults; not kept after return
- * @return OA_OK; OA_EINVAL also for an unknown type and when out_path is the input; OA_ENOTFOUND,
+ * @return OA_OK; OA_EINVAL also for an unknown type and when out_path is an input; OA_ENOTFOUND,
  *         OA_EACCES; OA_EIO also when the disk is full; OA_EFORMAT when the input is damaged, or a
  *         weight that should be quantised is not finite or too large for the type;
  *         OA_EUNSUPPORTED, OA_EVERSION as for oa_model_open(); OA_ENOMEM; OA_ECANCELLED

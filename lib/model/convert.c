@@ -80,18 +80,18 @@ static int same_file(const char *name, void *arg)
     return OA_OK;
 }
 
-/* Of a model of several files, each is the input. */
-static int refuse_input(const convert *c)
+/* Of several files, each is the input. */
+static int refuse_one(const char *path, const char *out_path)
 {
-    same s = {.folder = c->path.data, .out_path = c->out_path};
-    s.found = oa__file_same(c->path.data, c->out_path);
-    if (!s.found && oa__file_exists(c->out_path)) {
+    same s = {.folder = path, .out_path = out_path};
+    s.found = oa__file_same(path, out_path);
+    if (!s.found && oa__file_exists(out_path)) {
         char *folder = NULL;
-        const char *slash = strrchr(c->path.data, '/');
-        const char *base = slash ? slash + 1 : c->path.data;
+        const char *slash = strrchr(path, '/');
+        const char *base = slash ? slash + 1 : path;
         /* siblings of "NAME-00001-of-00003.gguf" too */
         if (strstr(base, "-of-")) {
-            folder = slash ? oa__strndup(NULL, c->path.data, (size_t)(slash - c->path.data) + 1)
+            folder = slash ? oa__strndup(NULL, path, (size_t)(slash - path) + 1)
                            : oa__strndup(NULL, ".", 1);
             if (folder == NULL) return OA_ENOMEM;
             s.folder = folder;
@@ -101,7 +101,28 @@ static int refuse_input(const convert *c)
         oa__free(NULL, folder);
         if (rc == OA_ENOMEM) return rc; /* no folder: nothing else to compare with */
     }
-    if (s.found) return oa__err(OA_EINVAL, "%s: is the input; write to another file", c->out_path);
+    if (s.found) return oa__err(OA_EINVAL, "%s: is the input; write to another file", out_path);
+    return OA_OK;
+}
+
+/* Neither the model nor an adapter. */
+static int refuse_input(const convert *c)
+{
+    OA__TRY(refuse_one(c->path.data, c->out_path));
+    for (size_t i = 0; c->opts.adapter_paths != NULL && i < c->opts.n_adapters; i++) {
+        const char *path = c->opts.adapter_paths[i];
+        if (path != NULL) OA__TRY(refuse_one(path, c->out_path));
+    }
+    return OA_OK;
+}
+
+/* Of a folder config.json and the tensors may disagree, and the file would not open. */
+static int refuse_folder(const char *path)
+{
+    oa_model *m;
+    if (!oa__is_folder(path)) return OA_OK;
+    OA__TRY(oa__model_open_header(&m, path));
+    oa_model_free(m);
     return OA_OK;
 }
 
@@ -261,6 +282,7 @@ static int run(convert *c, const char *path)
     OA__TRY(oa__merge_new(&c->merge, &c->mem, c->in, c->opts.adapter_paths, c->opts.adapter_scales,
                           c->opts.n_adapters));
     OA__TRY(oa__err_in_file(plan(c), c->path.data));
+    OA__TRY(refuse_folder(c->path.data));
     OA__TRY(oa__pool_new(&c->pool, &c->mem, c->opts.n_threads));
     OA__TRY(oa__err_in_file(oa__gguf_writer_save(c->out, c->out_path, give, c, &c->progress),
                             c->path.data));

@@ -86,13 +86,13 @@ class Result:
         return json.loads(self.out)
 
 
-def run(*args, stdin=b"", home=None, env=None, timeout=120):
+def run(*args, stdin=b"", home=None, env=None, timeout=120, cwd=None):
     """Run the command to its end."""
     full = (home.env() if home else dict(os.environ))
     full.update(env or {})
     data = stdin.encode() if isinstance(stdin, str) else stdin
     return Result(subprocess.run([EXE, *args], input=data, stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, env=full, timeout=timeout))
+                                 stderr=subprocess.PIPE, env=full, timeout=timeout, cwd=cwd))
 
 
 def wait_until_caught(process, sig, timeout=60):

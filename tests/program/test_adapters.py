@@ -88,6 +88,65 @@ def test_merged_is_as_adapted():
         check_error(run("merge", need_tiny(), again, "--adapter", wrong, home=home), 1)
 
 
+def contents(folder):
+    found = {}
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), "rb") as f:
+            found[name] = f.read()
+    return found
+
+
+def test_merge_keeps_its_inputs():
+    with Home() as home:
+        info = run("info", "--json", need_tiny(), home=home).json()
+        d, d_q = info["d_model"], info["n_heads"] * info["d_head"]
+        folder = peft_folder(home, "change", d_q, d, 3.0)
+        before = contents(folder)
+        os.symlink(folder, os.path.join(home.path, "link"))
+        for out in ("change/adapter_model.safetensors", "link/adapter_config.json", "change"):
+            r = run("merge", need_tiny(), os.path.join(home.path, out), "--adapter",
+                    folder + "=0.5", home=home)
+            check_error(r, 1)
+            check("is the input" in r.err, r.err)
+        check(contents(folder) == before and len(before) == 2, sorted(before))
+
+
+def test_what_is_missing_is_named():
+    with Home() as home:
+        here = os.path.basename(need_tiny())
+        os.symlink(need_tiny(), os.path.join(home.path, here))
+        for args, want in ((["--adapter", "no-such-adapter", here, "out"], "no-such-adapter: "),
+                           (["--adapter", here, "no-such-model", "out"], "'no-such-model'")):
+            r = run("merge", *args, home=home, cwd=home.path)
+            check_error(r, 1)
+            check(want in r.err and "called '" + here not in r.err, r.err)
+        r = run("convert", here, "no-such-folder/out", home=home, cwd=home.path)
+        check_error(r, 1)
+        check("no-such-folder/out" in r.err, r.err)
+
+
+def test_a_wrong_rank_is_told():
+    with Home() as home:
+        info = run("info", "--json", need_tiny(), home=home).json()
+        d, d_q = info["d_model"], info["n_heads"] * info["d_head"]
+        folder = peft_folder(home, "change", d_q, d, 3.0)
+        config = os.path.join(folder, "adapter_config.json")
+        values = {"peft_type": "LORA", "r": 3, "lora_alpha": 4, "bias": "none"}
+        for more, want in (({}, "rank 2, adapter_config.json says 3"),
+                           ({"rank_pattern": {"o_proj": 4}}, "rank 2"),
+                           ({"r": 0}, ": adapter_config.json: r is 0"),
+                           ({"rank_pattern": {"o_proj": 2}}, None)):
+            with open(config, "w", encoding="utf-8") as f:
+                json.dump({**values, **more}, f)
+            r = run("run", "-m", need_tiny(), "--raw", "-n", "1", "--adapter", folder, "Hello",
+                    home=home)
+            if want is None:
+                check(r.code == 0, r.err)
+            else:
+                check_error(r, 1)
+                check(want in r.err, r.err)
+
+
 def test_what_is_refused():
     with Home() as home:
         tiny = need_tiny()

@@ -95,5 +95,28 @@ def test_broken_folders():
         check("without config.json" in r.err, r.err)
 
 
+def test_convert_writes_only_what_opens():
+    with Home() as home:
+        folder, out = os.path.join(home.path, "tiny"), os.path.join(home.path, "out.gguf")
+        hf_folder.write_folder(folder, intermediate_size=hf_folder.FF + 1)
+        for verb in (["convert"], ["quantize"]):
+            r = run(*verb, folder, out, *(["Q8_0"] if verb == ["quantize"] else []), home=home)
+            check_error(r, 1)
+            check(f"want {hf_folder.WIDTH} x {hf_folder.FF + 1}" in r.err, r.err)
+        check(os.listdir(home.path) == ["tiny"], os.listdir(home.path))
+
+
+def test_the_file_of_a_wrong_value_is_named():
+    with Home() as home:
+        folder = os.path.join(home.path, "tiny")
+        hf_folder.write_folder(folder)
+        for name, value in (("generation_config.json", {"do_sample": True, "temperature": -1}),
+                            ("config.json", {"model_type": "llama", "hidden_size": 0})):
+            hf_folder.write_json(folder, name, value)
+            r = run("info", folder, home=home)
+            check_error(r, 1)
+            check(f"{folder}: {name}: " in r.err, r.err)
+
+
 if __name__ == "__main__":
     main(sys.modules[__name__])
