@@ -67,10 +67,6 @@ int oa__gguf_sizes(const char *name, uint32_t type, const uint64_t dims[4], size
     *stored = *size;
     if (!packed) return OA_OK;
     OA__TRY(oa__weight_size(type, (size_t)dims[1], (size_t)dims[0], stored));
-    if (*stored == 0) {
-        return oa__err(OA_EUNSUPPORTED, "tensor %s: is packed, which %s can't be", name,
-                       oa__type_get(type)->name);
-    }
     if (!oa__mul_size(*stored, (size_t)dims[2], stored) ||
         !oa__mul_size(*stored, (size_t)dims[3], stored)) {
         return oa__err(OA_EFORMAT, "tensor %s: its size overflows", name);

@@ -61,9 +61,15 @@ enum oa__type {
  *       row0 row0 row0 row0 row1 row1  ...  row15
  *       k    k+1  k+2  k+3  k    k+1        k+3        with k = 4 * line
  *
- * With 4-bit quants, line g holds the columns 4g.. in its low nibbles and 16 + 4g.. in its high
- * ones. Types without a struct (Q5_0, Q5_1, Q2_K, Q3_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS) stay as the
- * file's rows; oa__mm_args::row_size says how far apart they are.
+ * Quants of fewer bits are split over lines; with "quad j" the columns 4j .. 4j + 3 of what the
+ * lines hold together:
+ *
+ *   4 bits   four lines hold 32 columns: line g quad g in its low nibbles and quad 4 + g in its
+ *            high ones; two lines hold 16 columns: quad g and quad 2 + g
+ *   2 bits   a line holds 16 columns: quad j at bits 2j
+ *   1 bit    a line holds 32 columns: quad j at bit j
+ *
+ * A block takes as many bytes as its sixteen in the file, so that packing can be done in place.
  */
 typedef struct oa__pack_q4_0 {
     uint16_t d[16]; /* f16; w = d * (q - 8) */
@@ -75,16 +81,61 @@ typedef struct oa__pack_q4_1 {
     uint8_t q[4 * 64];
 } oa__pack_q4_1;
 
+typedef struct oa__pack_q5_0 {
+    uint16_t d[16];    /* f16; w = d * (q - 16) */
+    uint8_t q[5 * 64]; /* four lines of 4 bits, then bit 4 */
+} oa__pack_q5_0;
+
+typedef struct oa__pack_q5_1 {
+    uint16_t d[16], m[16]; /* f16; w = d * q + m */
+    uint8_t q[5 * 64];
+} oa__pack_q5_1;
+
 typedef struct oa__pack_q8_0 {
     uint16_t d[16]; /* f16; w = d * q */
     int8_t q[8 * 64];
 } oa__pack_q8_0;
 
 typedef struct oa__pack_q4_k {
-    uint16_t d[16], dmin[16];    /* f16; of block b: w = (d * sc[b]) * q - (dmin * m[b]) */
-    uint8_t sc[8][16], m[8][16]; /* 6 bits */
+    uint16_t d[16], dmin[16]; /* f16; of block b, 32 columns: w = (d * sc) * q - (dmin * m) */
+    uint8_t sc[12][16];       /* the twelve bytes of scales and minima of a row's block */
     uint8_t q[8][4 * 64];
 } oa__pack_q4_k;
+
+typedef struct oa__pack_q5_k {
+    uint16_t d[16], dmin[16]; /* f16; as Q4_K */
+    uint8_t sc[12][16];
+    uint8_t q[8][5 * 64]; /* four lines of 4 bits, then bit 4 */
+} oa__pack_q5_k;
+
+typedef struct oa__pack_q6_k {
+    uint16_t d[16]; /* f16; of block b, 16 columns: w = (d * sc[b]) * (q - 32) */
+    int8_t sc[16][16];
+    uint8_t q[16][3 * 64]; /* two lines of 4 bits, then the bits 4 and 5 */
+} oa__pack_q6_k;
+
+typedef struct oa__pack_q2_k {
+    uint16_t d[16], dmin[16]; /* f16; of block b: w = (d * low) * q - (dmin * high) */
+    uint8_t sc[16][16];       /* low and high nibble */
+    uint8_t q[16][64];
+} oa__pack_q2_k;
+
+typedef struct oa__pack_q3_k {
+    uint16_t d[16];       /* f16; of block b: w = (d * sc) * (q - 4) */
+    uint8_t sc[12][16];   /* the bytes of scales of a row's block */
+    uint8_t q[8][3 * 64]; /* of two blocks: a line of 2 bits each, then bit 2 */
+} oa__pack_q3_k;
+
+typedef struct oa__pack_iq4_nl {
+    uint16_t d[16]; /* f16; w = d * table[q] */
+    uint8_t q[4 * 64];
+} oa__pack_iq4_nl;
+
+typedef struct oa__pack_iq4_xs {
+    uint16_t d[16], high[16]; /* f16; of block b: w = (d * sc) * table[q] */
+    uint8_t low[4][16];       /* high and low: the scales as in the file */
+    uint8_t q[8][4 * 64];
+} oa__pack_iq4_xs;
 
 /*
  * Activations quantised to int8, one row per token; k is a multiple of 32.
@@ -117,11 +168,10 @@ typedef struct oa__kern oa__kern;
  * else y = acc.
  */
 typedef struct oa__mm_args {
-    const void *w;        /* packed weight, group 0; or row 0 of the file's rows */
+    const void *w;        /* packed weight, group 0 */
     uint32_t type;        /* enum oa__type */
     size_t n_rows;        /* rows of the weight */
     size_t k;             /* columns of the weight */
-    size_t row_size;      /* bytes per row of a type that is not packed */
     const oa__acts *acts; /* quantised types */
     const float *x;       /* float types: (n_tokens, x_stride) */
     size_t x_stride;
@@ -140,7 +190,6 @@ typedef struct oa__type_shape {
     uint8_t sub;          /* elements per weight scale; 0 for float types */
     uint8_t offset;       /* of the integers that oa__kern_unpack() gives */
     bool has_min;
-    bool packed;        /* has a packed layout */
     uint16_t pack_size; /* bytes per block of a packed group */
 } oa__type_shape;
 
@@ -151,7 +200,7 @@ const oa__type_shape *oa__kern_shape(uint32_t type);
  * offset) + mw, with a dw and mw for every `sub` elements. mw may be NULL when there is none. */
 void oa__kern_unpack(uint32_t type, const void *row, size_t n, uint8_t *q, float *dw, float *mw);
 
-/* Bytes of one group of a packed type. k is a multiple of the block. */
+/* Bytes of one group of a type. k is a multiple of the block. */
 size_t oa__kern_group_size(uint32_t type, size_t k);
 /* Lay out one group: rows 16 * g .. of src (n_rows, row_size), at dst. */
 void oa__kern_pack(uint32_t type, void *dst, const void *src, size_t row_size, size_t n_rows,

@@ -8,6 +8,10 @@
 void oa__quantize_c(const oa__acts *out, const float *x, size_t x_stride, size_t n_tokens);
 void oa__matmul_quant_c(const oa__kern *k, const oa__mm_args *a, size_t g_begin, size_t g_end);
 void oa__matmul_float_c(const oa__kern *k, const oa__mm_args *a, size_t g_begin, size_t g_end);
+/* The next `cols` columns of a packed group of a quantised type: integers less the offset, scales
+ * and minima by block. */
+void oa__panel_c(int16_t (*w)[OA__KERN_PANEL], float (*dw)[16], float (*mw)[16], uint32_t type,
+                 const void *group, size_t cols);
 void oa__rmsnorm_c(float *y, const float *x, const float *w, size_t n, float eps);
 void oa__layernorm_c(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
 void oa__act_silu_c(float *y, const float *g, const float *u, size_t n);

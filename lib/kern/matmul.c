@@ -15,7 +15,7 @@
 #include <math.h>
 
 #include "base/base.h"
-#include "kern/unpack.h"
+#include "kern/half.h"
 
 #define TOKENS 256
 
@@ -26,94 +26,6 @@ typedef struct panel {
 } panel;
 
 _Static_assert(sizeof(panel) <= OA__MM_SCRATCH, "the panel fits the scratch");
-
-static void panel_block_4bit(panel *p, const uint8_t *q, size_t b, int offset)
-{
-    for (size_t g = 0; g < 4; g++)
-        for (size_t row = 0; row < 16; row++)
-            for (size_t j = 0; j < 4; j++) {
-                const unsigned byte = q[64 * g + 4 * row + j];
-                p->w[row][32 * b + 4 * g + j] = (int16_t)((int)(byte & 15) - offset);
-                p->w[row][32 * b + 16 + 4 * g + j] = (int16_t)((int)(byte >> 4) - offset);
-            }
-}
-
-/* Panels of packed types; `group` is at the group's first block of these columns. */
-static void panel_packed(panel *p, uint32_t type, const void *group, size_t cols)
-{
-    switch (type) {
-    case OA__Q4_0: {
-        const oa__pack_q4_0 *s = group;
-        for (size_t b = 0; b < cols / 32; b++) {
-            for (size_t row = 0; row < 16; row++)
-                p->dw[b][row] = oa__half_f32(s[b].d[row]);
-            panel_block_4bit(p, s[b].q, b, 8);
-        }
-        break;
-    }
-    case OA__Q4_1: {
-        const oa__pack_q4_1 *s = group;
-        for (size_t b = 0; b < cols / 32; b++) {
-            for (size_t row = 0; row < 16; row++) {
-                p->dw[b][row] = oa__half_f32(s[b].d[row]);
-                p->mw[b][row] = oa__half_f32(s[b].m[row]);
-            }
-            panel_block_4bit(p, s[b].q, b, 0);
-        }
-        break;
-    }
-    case OA__Q8_0: {
-        const oa__pack_q8_0 *s = group;
-        for (size_t b = 0; b < cols / 32; b++)
-            for (size_t row = 0; row < 16; row++) {
-                p->dw[b][row] = oa__half_f32(s[b].d[row]);
-                for (size_t i = 0; i < 32; i++)
-                    p->w[row][32 * b + i] = s[b].q[i / 4 * 64 + 4 * row + i % 4];
-            }
-        break;
-    }
-    case OA__Q4_K: {
-        const oa__pack_q4_k *s = group;
-        for (size_t row = 0; row < 16; row++) {
-            const float d = oa__half_f32(s->d[row]), dmin = oa__half_f32(s->dmin[row]);
-            for (size_t b = 0; b < 8; b++) {
-                p->dw[b][row] = d * (float)s->sc[b][row];
-                p->mw[b][row] = -(dmin * (float)s->m[b][row]);
-            }
-        }
-        for (size_t b = 0; b < 8; b++)
-            panel_block_4bit(p, s->q[b], b, 0);
-        break;
-    }
-    default:
-        oa__assert(!"no packed type");
-    }
-}
-
-static void panel_rows(panel *p, const oa__mm_args *a, const oa__type_shape *s, size_t row0,
-                       size_t col0, size_t cols)
-{
-    for (size_t row = 0; row < 16; row++) {
-        uint8_t q[OA__KERN_PANEL];
-        float dw[OA__KERN_PANEL / 16], mw[OA__KERN_PANEL / 16];
-        if (row0 + row >= a->n_rows) {
-            for (size_t b = 0; b < cols / s->sub; b++)
-                p->dw[b][row] = p->mw[b][row] = 0;
-            for (size_t i = 0; i < cols; i++)
-                p->w[row][i] = 0;
-            continue;
-        }
-        const uint8_t *src =
-            (const uint8_t *)a->w + (row0 + row) * a->row_size + col0 / s->block * s->size;
-        oa__unpack_rows(a->type, src, cols, q, dw, mw);
-        for (size_t b = 0; b < cols / s->sub; b++) {
-            p->dw[b][row] = dw[b];
-            if (s->has_min) p->mw[b][row] = mw[b];
-        }
-        for (size_t i = 0; i < cols; i++)
-            p->w[row][i] = (int16_t)(q[i] - s->offset);
-    }
-}
 
 static inline int32_t dot(const int16_t *w, const int16_t *q, size_t n)
 {
@@ -166,13 +78,10 @@ void oa__matmul_quant_c(const oa__kern *k, const oa__mm_args *a, size_t g_begin,
                     p->acc[t][row] = 0;
             for (size_t col = 0; col < a->k; col += OA__KERN_PANEL) {
                 const size_t cols = a->k - col < OA__KERN_PANEL ? a->k - col : OA__KERN_PANEL;
-                if (s->packed)
-                    panel_packed(p, a->type,
-                                 (const uint8_t *)a->w + g * oa__kern_group_size(a->type, a->k) +
-                                     oa__kern_group_size(a->type, col),
-                                 cols);
-                else
-                    panel_rows(p, a, s, 16 * g, col, cols);
+                oa__panel_c(p->w, p->dw, p->mw, a->type,
+                            (const uint8_t *)a->w + g * oa__kern_group_size(a->type, a->k) +
+                                oa__kern_group_size(a->type, col),
+                            cols);
                 for (size_t t = 0; t < n; t++)
                     panel_token(p, a->acts, s, t0 + t, col, cols, p->acc[t]);
             }

@@ -91,13 +91,18 @@ static inline void oa__unpack_iq4(const uint8_t *qs, uint8_t *q)
 #endif
 }
 
+/* The scale of sub-block b; low is byte b / 2 of its kind. */
+static inline int oa__iq4_xs_scale(unsigned high, unsigned low, size_t b)
+{
+    return (int)((low >> (b % 2 * 4) & 15u) | (high >> (2 * b) & 3u) << 4) - 32;
+}
+
 static inline void oa__unpack_iq4_xs(const uint8_t *p, uint8_t *q, float *dw)
 {
     const float d = oa__load_half(p);
     const unsigned high = oa__load_u16(p + 2);
     for (size_t b = 0; b < 8; b++) {
-        const unsigned low = (unsigned)p[4 + b / 2] >> (b % 2 * 4) & 15u;
-        dw[b] = d * (float)((int)(low | (high >> (2 * b) & 3u) << 4) - 32);
+        dw[b] = d * (float)oa__iq4_xs_scale(high, p[4 + b / 2], b);
         oa__unpack_iq4(p + 8 + 16 * b, q + 32 * b);
     }
 }
@@ -152,15 +157,19 @@ static inline void oa__unpack_q2_k(const uint8_t *p, uint8_t *q, float *dw, floa
         }
 }
 
+/* The scale of 16 elements, from the twelve bytes of a block. */
+static inline int oa__q3_k_scale(const uint8_t *sc, size_t i)
+{
+    const unsigned lo = i < 8 ? sc[i] & 15u : (unsigned)sc[i - 8] >> 4;
+    const unsigned hi = (unsigned)sc[8 + i % 4] >> (2 * (i / 4)) & 3u;
+    return (int)(lo | hi << 4) - 32;
+}
+
 static inline void oa__unpack_q3_k(const uint8_t *p, uint8_t *q, float *dw)
 {
-    const uint8_t *sc = p + 96;
     const float d = oa__load_half(p + 108);
-    for (size_t i = 0; i < 16; i++) {
-        const unsigned lo = i < 8 ? sc[i] & 15u : (unsigned)sc[i - 8] >> 4;
-        const unsigned hi = (unsigned)sc[8 + i % 4] >> (2 * (i / 4)) & 3u;
-        dw[i] = d * (float)((int)(lo | hi << 4) - 32);
-    }
+    for (size_t i = 0; i < 16; i++)
+        dw[i] = d * (float)oa__q3_k_scale(p + 96, i);
     for (size_t h = 0; h < 2; h++)
         for (size_t i = 0; i < 32; i += 8) {
             const uint64_t v = oa__load_u64(p + 32 + 32 * h + i);

@@ -185,7 +185,6 @@ static int plan(convert *c)
         const oa__gguf_tensor *t = oa__gguf_tensor_at(c->in, i);
         if (!t->there) return oa__err(OA_EFORMAT, "file ends before tensor %s does", t->name);
         const uint32_t type = c->types[i] = plan_type(c, t);
-        c->packs[i] = c->packs[i] && oa__kern_shape(type)->packed;
         const uint32_t written = type + (c->packs[i] ? OA__GGUF_PACKED : 0);
         size_t size, stored;
         OA__TRY(oa__gguf_sizes(t->name, written, t->dims, &size, &stored));

@@ -12,19 +12,16 @@ typedef struct plan {
     uint64_t n_by_type[32]; /* elements */
 } plan;
 
-/* Bytes that a matrix takes: a layout of its own, or the file's rows. */
+/* Bytes that a matrix takes. */
 static int plan_matrix(oa_model *m, const oa__gguf_tensor *t, size_t n_rows)
 {
-    size_t size, row_size;
+    size_t size;
     OA__TRY(oa__weight_size(t->type, n_rows, (size_t)t->dims[0], &size));
-    OA__TRY(oa__type_row_size(t->type, t->dims[0], &row_size));
-    m->weights_size += size > 0 ? size : n_rows * row_size;
+    m->weights_size += size;
     if (t->packed) {
         m->in_place += size;
-    } else if (size > 0) {
+    } else {
         m->arena_size += oa__arena_room(size);
-    } else if (t->data != NULL) {
-        m->in_place += n_rows * row_size;
     }
     return OA_OK;
 }

@@ -93,12 +93,10 @@ static int place_matrices(oa_model *m, const oa__found *f, loading *l)
     return OA_OK;
 }
 
-/* The rows of one or several matrices that lie in one tensor. Bytes that were made are kept by the
- * first matrix when the type has no layout of its own: it is those bytes. */
+/* The rows of one or several matrices that lie in one tensor. */
 static int load_matrices(oa_model *m, const oa__found *f, loading *l)
 {
     const oa__gguf_tensor *t = f->t;
-    const bool packed = oa__kern_shape(t->type)->packed;
     const void *data;
     void *made;
     int rc;
@@ -110,7 +108,7 @@ static int load_matrices(oa_model *m, const oa__found *f, loading *l)
     for (size_t i = 0; i < oa__found_parts(f); i++) {
         const size_t n_rows = oa__spec_rows(m, oa__found_spec(f, i));
         const oa__weight_from from = {.rows = (const uint8_t *)data + p.first,
-                                      .room = packed ? m->arena + m->arena_used : NULL,
+                                      .room = m->arena + m->arena_used,
                                       .progress = l->progress,
                                       .done = l->done + p.first,
                                       .used = made == NULL ? part_used : NULL,
@@ -124,10 +122,6 @@ static int load_matrices(oa_model *m, const oa__found *f, loading *l)
     }
     l->done += t->size;
     if (made != NULL) oa__gguf_tensor_drop(m->gguf, t);
-    if (!packed) {
-        part_weight(m, f, 0)->owned = made;
-        return OA_OK;
-    }
 fail:
     oa__free(&m->mem, made);
     return rc;
@@ -141,8 +135,7 @@ static int load_tied(oa_model *m, const oa__found *output, loading *l)
     oa__found f = *output;
     f.t = m->embd;
     OA__TRY(load_matrices(m, &f, l));
-    r->data = w->data;
-    if (oa__kern_shape(w->type)->packed) r->packed = w;
+    r->packed = w;
     return OA_OK;
 }
 

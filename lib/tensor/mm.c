@@ -108,9 +108,7 @@ static void run_kernel(const mm_plan *p, const oa__mm_args *a, size_t begin, siz
                 memcpy(old[i], b.y + i * b.y_stride + 16 * g, rows * sizeof(float));
             p->kern->matmul[a->type](p->kern, &b, g, g + 1);
             oa__mm_args w = b;
-            w.w = (const uint8_t *)a->w + (oa__kern_shape(a->type)->packed
-                                               ? g * oa__kern_group_size(a->type, a->k)
-                                               : 16 * g * a->row_size);
+            w.w = (const uint8_t *)a->w + g * oa__kern_group_size(a->type, a->k);
             w.n_rows = rows;
             w.y = want[0];
             w.y_stride = 16;
@@ -154,7 +152,6 @@ static void run_part(const mm_plan *p, const oa__mm *job, size_t begin, size_t e
             .type = w->type,
             .n_rows = w->n_rows,
             .k = w->n_cols,
-            .row_size = w->n_cols / s->block * s->size,
             .acts = quantised ? &acts : NULL,
             .x = p->x + t * p->x_stride,
             .x_stride = p->x_stride,

@@ -42,16 +42,16 @@ int oa__row_quantize(unsigned cpu_flags, uint32_t type, const float *src, void *
 typedef struct oa__weight {
     uint32_t type;
     size_t n_rows, n_cols;
-    const void *data; /* packed, or the file's own rows */
+    const void *data; /* packed */
     void *owned;      /* to be freed, or NULL */
 } oa__weight;
 
-/* Bytes of the packed layout; 0 = the type has none. */
+/* Bytes of the packed layout. */
 int oa__weight_size(uint32_t type, size_t n_rows, size_t n_cols, size_t *size);
 
 /* What a weight is made of. */
 typedef struct oa__weight_from {
-    const void *rows; /* row-major, as in the file; must outlive a weight without a packed layout */
+    const void *rows; /* row-major, as in the file */
     void *room; /* oa__weight_size() bytes that outlive the weight; NULL = it allocates them */
     oa__progress *progress; /* hears of `done` and the bytes of rows that are laid out, and may end
                                the work; may be NULL */

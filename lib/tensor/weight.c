@@ -12,10 +12,9 @@ int oa__weight_size(uint32_t type, size_t n_rows, size_t n_cols, size_t *size)
     size_t row_size, group_size;
     *size = 0;
     OA__TRY(oa__type_row_size(type, n_cols, &row_size));
-    if (!oa__kern_shape(type)->packed) return OA_OK;
-    /* A packed group has at most 17/16 of its rows' bytes. */
-    if (!oa__mul_size(row_size, 2 * OA__KERN_ROWS, &group_size) ||
-        !oa__mul_size(oa__kern_group_size(type, n_cols), n_groups(n_rows), size))
+    /* A packed group has its rows' bytes. */
+    if (!oa__mul_size(row_size, OA__KERN_ROWS, &group_size) ||
+        !oa__mul_size(group_size, n_groups(n_rows), size))
         return oa__err(OA_EFORMAT, "weight of %zu rows, %zu columns is larger than memory", n_rows,
                        n_cols);
     return OA_OK;
@@ -56,13 +55,11 @@ int oa__weight_load(oa__weight *w, oa__mem *mem, oa__pool *pool, uint32_t type, 
     w->type = type;
     w->n_rows = n_rows;
     w->n_cols = n_cols;
-    w->data = from->rows;
-    if (!oa__kern_shape(type)->packed) return OA_OK;
     j.dst = from->room;
     if (!j.dst) j.dst = w->owned = oa__alloc(mem, size);
     if (!j.dst) return OA_ENOMEM;
     w->data = j.dst;
-    const size_t group_size = j.row_size * OA__KERN_ROWS; /* in the file */
+    const size_t group_size = j.row_size * OA__KERN_ROWS;
     const size_t n_tasks = SLICE_SIZE / (group_size + 1) / j.per_task + 1;
     while (j.first < j.n_groups) {
         const size_t left = (j.n_groups - j.first + j.per_task - 1) / j.per_task;

@@ -211,7 +211,7 @@ static void bench_matmul(const oa__kern *const *tiers, size_t n_tiers, const cha
         [OA__Q6_K] = "q6_k", [OA__IQ4_NL] = "iq4_nl", [OA__IQ4_XS] = "iq4_xs"};
     const oa__type_shape *s = oa__kern_shape(type);
     const size_t row_size = COLS / s->block * s->size;
-    const size_t group = s->packed ? oa__kern_group_size(type, COLS) : 16 * row_size;
+    const size_t group = oa__kern_group_size(type, COLS);
     const size_t n_groups = n_tokens == 1 ? MEMORY / group : ROWS / 16;
     uint8_t *rows = oa__alloc(NULL, 16 * row_size);
     void *scratch = oa__alloc(NULL, OA__MM_SCRATCH);
@@ -226,16 +226,13 @@ static void bench_matmul(const oa__kern *const *tiers, size_t n_tiers, const cha
         uint8_t *w = j->memory + g * group;
         if (g > 0)
             memcpy(w, j->memory, group);
-        else if (s->packed)
-            oa__kern_pack(type, w, rows, row_size, 16, COLS, 0);
         else
-            memcpy(w, rows, group);
+            oa__kern_pack(type, w, rows, row_size, 16, COLS, 0);
     }
     j->mm = (oa__mm_args){.w = j->memory,
                           .type = type,
                           .n_rows = n_groups * 16,
                           .k = COLS,
-                          .row_size = row_size,
                           .acts = s->sub ? &j->acts.a : NULL,
                           .x = j->x,
                           .x_stride = COLS,

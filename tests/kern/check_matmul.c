@@ -198,7 +198,7 @@ static void matmul_case(check *c, const mm_case *m)
     c->what = what;
 
     buf rows = buf_new(m->n_rows * row_size, 1);
-    buf w = buf_new(s->packed ? n_groups * oa__kern_group_size(m->type, m->k) : 1, 32);
+    buf w = buf_new(n_groups * oa__kern_group_size(m->type, m->k), 32);
     buf x = buf_new(m->n_tokens * m->k * 4, 4);
     buf got = buf_new(((m->n_tokens - 1) * y_stride + m->n_rows) * 4, 4);
     buf want = buf_new(got.size, 4), old = buf_new(got.size, 4);
@@ -215,15 +215,14 @@ static void matmul_case(check *c, const mm_case *m)
     if (m->add) fill_floats(c, old.p, old.size / 4, 0);
     memcpy(got.p, old.p, old.size);
     memcpy(want.p, old.p, old.size);
-    for (size_t g = 0; s->packed && g < n_groups; g++)
+    for (size_t g = 0; g < n_groups; g++)
         oa__kern_pack(m->type, (uint8_t *)w.p + g * oa__kern_group_size(m->type, m->k), rows.p,
                       row_size, m->n_rows, m->k, g);
 
-    oa__mm_args a = {.w = s->packed ? w.p : rows.p,
+    oa__mm_args a = {.w = w.p,
                      .type = m->type,
                      .n_rows = m->n_rows,
                      .k = m->k,
-                     .row_size = row_size,
                      .acts = s->sub ? &acts.a : NULL,
                      .x = x.p,
                      .x_stride = m->k,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 4-bit packed weights: Q4_0, Q4_1, Q4_K. Tiles of 16 rows x T tokens.
+ * 4-bit packed weights: Q4_0, Q4_1. Tiles of 16 rows x T tokens.
  *
  * A line of 64 bytes is two registers of 8 rows x 4 columns, low nibbles and high nibbles. The
  * unsigned nibbles meet the token's four activations in maddubs; eight quads add up in 16 bits
@@ -11,7 +11,7 @@
 
 #define TILE 4
 
-enum kind { Q4_0, Q4_1, Q4_K };
+enum kind { Q4_0, Q4_1 };
 
 typedef struct tokens {
     const int8_t *q;
@@ -73,12 +73,6 @@ OA__TILE void block4(const enum kind kind, const int T, const uint8_t *q, __m256
     }
 }
 
-static inline __m256 bytes_ps(const uint8_t *p)
-{
-    return _mm256_cvtepi32_ps(
-        _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
-}
-
 /* T tokens x G groups */
 OA__TILE void tile4(const enum kind kind, const int T, const int G, const oa__mm_args *a, size_t g,
                     size_t t0)
@@ -103,7 +97,7 @@ OA__TILE void tile4(const enum kind kind, const int T, const int G, const oa__mm
                        &tk, b, acc + 16 * j);
             }
         }
-    } else if (kind == Q4_1) {
+    } else {
         const oa__pack_q4_1 *w = (const oa__pack_q4_1 *)a->w + g * nb;
         for (size_t b = 0; b < nb; b++) {
             OA__UNROLL
@@ -111,21 +105,6 @@ OA__TILE void tile4(const enum kind kind, const int T, const int G, const oa__mm
                 const oa__pack_q4_1 *p = w + (size_t)j * nb + b;
                 block4(kind, T, p->q, oa__load_half8(p->d), oa__load_half8(p->d + 8),
                        oa__load_half8(p->m), oa__load_half8(p->m + 8), &tk, b, acc + 16 * j);
-            }
-        }
-    } else {
-        const oa__pack_q4_k *w = (const oa__pack_q4_k *)a->w + g * (nb / 8);
-        for (size_t b = 0; b < nb; b += 8) {
-            for (int j = 0; j < G; j++) {
-                const oa__pack_q4_k *p = w + (size_t)j * (nb / 8) + b / 8;
-                const __m256 d0 = oa__load_half8(p->d), d1 = oa__load_half8(p->d + 8);
-                const __m256 m0 = _mm256_sub_ps(zero, oa__load_half8(p->dmin));
-                const __m256 m1 = _mm256_sub_ps(zero, oa__load_half8(p->dmin + 8));
-                for (size_t i = 0; i < 8; i++)
-                    block4(kind, T, p->q[i], _mm256_mul_ps(d0, bytes_ps(p->sc[i])),
-                           _mm256_mul_ps(d1, bytes_ps(p->sc[i] + 8)),
-                           _mm256_mul_ps(m0, bytes_ps(p->m[i])),
-                           _mm256_mul_ps(m1, bytes_ps(p->m[i] + 8)), &tk, b + i, acc + 16 * j);
             }
         }
     }
@@ -172,10 +151,4 @@ void oa__matmul_q4_1_avx2(const oa__kern *k, const oa__mm_args *a, size_t g0, si
 {
     (void)k;
     matmul4(Q4_1, a, g0, g1);
-}
-
-void oa__matmul_q4_k_avx2(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1)
-{
-    (void)k;
-    matmul4(Q4_K, a, g0, g1);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packed weights Q4_0, Q4_1, Q4_K, Q8_0 with VNNI. Tiles of 16 rows x T tokens; a line of 64
+ * Packed weights Q4_0, Q4_1, Q8_0 with VNNI. Tiles of 16 rows x T tokens; a line of 64
  * bytes is one register, dpbusd adds the row's four products to its 32-bit lane without
  * saturation. Signed quants become unsigned (Q8_0: q + 128, flipping one bit), and the sums begin
  * with -offset * isum.
@@ -9,7 +9,7 @@
 
 #define TILE 8
 
-enum kind { Q4_0, Q4_1, Q4_K, Q8_0 };
+enum kind { Q4_0, Q4_1, Q8_0 };
 
 typedef struct tokens {
     const int8_t *q;
@@ -56,15 +56,8 @@ OA__TILE void block(const enum kind kind, const int T, const uint8_t *q, __m512 
         const size_t i = (size_t)t * x->nb + b;
         const __m512 scale = _mm512_mul_ps(dw, _mm512_set1_ps(x->d[i]));
         acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[t]), scale, acc[t]);
-        if (kind == Q4_1 || kind == Q4_K)
-            acc[t] = _mm512_fmadd_ps(mw, _mm512_set1_ps(x->ds[i]), acc[t]);
+        if (kind == Q4_1) acc[t] = _mm512_fmadd_ps(mw, _mm512_set1_ps(x->ds[i]), acc[t]);
     }
-}
-
-static inline __m512 bytes_ps(const uint8_t *p)
-{
-    return _mm512_cvtepi32_ps(
-        _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
 }
 
 OA__TILE void tile(const enum kind kind, const int T, const oa__mm_args *a, size_t g, size_t t0)
@@ -87,19 +80,10 @@ OA__TILE void tile(const enum kind kind, const int T, const oa__mm_args *a, size
         const oa__pack_q4_1 *w = (const oa__pack_q4_1 *)a->w + g * nb;
         for (size_t b = 0; b < nb; b++, w++)
             block(kind, T, w->q, v16_load_half(w->d), v16_load_half(w->m), &tk, b, acc);
-    } else if (kind == Q8_0) {
+    } else {
         const oa__pack_q8_0 *w = (const oa__pack_q8_0 *)a->w + g * nb;
         for (size_t b = 0; b < nb; b++, w++)
             block(kind, T, (const uint8_t *)w->q, v16_load_half(w->d), zero, &tk, b, acc);
-    } else {
-        const oa__pack_q4_k *w = (const oa__pack_q4_k *)a->w + g * (nb / 8);
-        for (size_t b = 0; b < nb; b += 8, w++) {
-            const __m512 d = v16_load_half(w->d);
-            const __m512 m = _mm512_sub_ps(zero, v16_load_half(w->dmin));
-            for (size_t i = 0; i < 8; i++)
-                block(kind, T, w->q[i], _mm512_mul_ps(d, bytes_ps(w->sc[i])),
-                      _mm512_mul_ps(m, bytes_ps(w->m[i])), &tk, b + i, acc);
-        }
     }
     OA__UNROLL
     for (int t = 0; t < T; t++)
@@ -129,12 +113,6 @@ void OA__TIER(oa__matmul_q4_1)(const oa__kern *k, const oa__mm_args *a, size_t g
 {
     (void)k;
     matmul(Q4_1, a, g0, g1);
-}
-
-void OA__TIER(oa__matmul_q4_k)(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1)
-{
-    (void)k;
-    matmul(Q4_K, a, g0, g1);
 }
 
 void OA__TIER(oa__matmul_q8_0)(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1)

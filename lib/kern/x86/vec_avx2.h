@@ -61,6 +61,14 @@ static inline v16 v16_load_half(const uint16_t *p)
                  _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p + 8)))};
 }
 
+/* Sixteen bytes. */
+static inline v16 v16_load_uint8(const uint8_t *p)
+{
+    const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return (v16){_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(x)),
+                 _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(x, 8)))};
+}
+
 static inline v16 v16_load_int8(const int8_t *p)
 {
     const __m128i q = _mm_loadu_si128((const __m128i *)(const void *)p);

@@ -10,9 +10,16 @@
                              size_t n_tokens);                                                     \
     void oa__matmul_q4_0_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
     void oa__matmul_q4_1_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
-    void oa__matmul_q4_k_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
+    void oa__matmul_q5_0_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
+    void oa__matmul_q5_1_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
     void oa__matmul_q8_0_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
-    void oa__matmul_panel_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);   \
+    void oa__matmul_q2_k_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
+    void oa__matmul_q3_k_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
+    void oa__matmul_q4_k_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
+    void oa__matmul_q5_k_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
+    void oa__matmul_q6_k_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
+    void oa__matmul_iq4_nl_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);  \
+    void oa__matmul_iq4_xs_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);  \
     void oa__matmul_f32_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);     \
     void oa__matmul_f16_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);     \
     void oa__matmul_bf16_##tier(const oa__kern *k, const oa__mm_args *a, size_t g0, size_t g1);    \
