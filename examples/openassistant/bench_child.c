@@ -13,8 +13,6 @@
 
 #define MAX_OUTPUT ((size_t)16 << 20)
 
-extern char **environ;
-
 /* Start it with its output in a pipe; 0 or an errno. */
 static int start(char *const *argv, bool loud, pid_t *pid, int *fd)
 {

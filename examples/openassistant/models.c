@@ -208,7 +208,7 @@ static json_t *find_entry(const cli_args *args, const char *name, int *exit_code
     {
         if (args->dataset
                 ? !is_meant(m, full)
-                : strcmp(text_of(m, "path"), path) != 0 && strcmp(text_of(m, "name"), name))
+                : strcmp(text_of(m, "path"), path) != 0 && strcmp(text_of(m, "name"), name) != 0)
             continue;
         if (!n_found++) found = json_incref(m);
     }
