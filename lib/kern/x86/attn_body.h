@@ -7,6 +7,7 @@
  * or a tile's width of V at a time, so that each element is converted once per batch.
  */
 #define BATCH 48 /* queries; a multiple of 16 and of TILE */
+#define DIRECT 8 /* queries that read f16 as it is */
 #define CHUNK 64 /* elements of d per buffer; a multiple of 32 */
 
 #include "kern/x86/attn_tiles.h"
@@ -37,7 +38,7 @@ static void floats_of_keys(float *to, const oa__attn_args *a, size_t i, size_t n
 }
 
 /* The elements i.. of V of the first n_keys keys as floats, `width` of them, 16 of which are read
- * at a time: the last 8 with zeros behind. */
+ * at a time: the last 8 with zeros behind. Of F32 only those. */
 static void floats_of_values(float *to, const oa__attn_args *a, size_t i, size_t width,
                              size_t n_keys)
 {
@@ -50,20 +51,28 @@ static void floats_of_values(float *to, const oa__attn_args *a, size_t i, size_t
         v16_store(scale, v16_load_half(s));
         v16_store(scale + 16, v16_load_half(s + 16));
     }
-    for (size_t j = 0; j < n_keys; j++)
-        for (size_t h = 0; h < width; h += 16, to += 16) {
+    if (width < 16) {
+        for (size_t j = 0; j < n_keys; j++, to += 16) {
             char tail[64] = {0};
-            const bool cut = width < 16;
             if (a->kv == OA__KV_Q8) {
-                const void *p = q + j * d + h;
-                if (cut) p = memcpy(tail, p, width);
-                v16_store(to, v16_mul(v16_load_int8(p), v16_set1(scale[j])));
+                memcpy(tail, q + j * d, width);
+                v16_store(to, v16_mul(v16_load_int8((const int8_t *)tail), v16_set1(scale[j])));
             } else {
-                const void *p = floats + (j * d + h) * size;
-                if (cut) p = memcpy(tail, p, width * size);
-                v16_store(to, load16(p, 0, a->kv == OA__KV_F32));
+                memcpy(tail, floats + j * d * size, width * size);
+                v16_store(to, load16(tail, 0, a->kv == OA__KV_F32));
             }
         }
+    } else if (a->kv == OA__KV_Q8) {
+        for (size_t j = 0; j < n_keys; j++, q += d) {
+            const v16 s = v16_set1(scale[j]);
+            for (size_t h = 0; h < width; h += 16, to += 16)
+                v16_store(to, v16_mul(v16_load_int8(q + h), s));
+        }
+    } else {
+        for (size_t j = 0; j < n_keys; j++, floats += d * size)
+            for (size_t h = 0; h < width; h += 16, to += 16)
+                v16_store(to, v16_load_half((const uint16_t *)(const void *)floats + h));
+    }
 }
 
 static void scores(const oa__attn_args *a, float *s, const float *q, size_t n_q, float *buf)
@@ -76,7 +85,7 @@ static void scores(const oa__attn_args *a, float *s, const float *q, size_t n_q,
         const ahead part = {a->next ? next.at + i * next.step : NULL, next.step};
         if (a->kv == OA__KV_F32) {
             score_all(true, &part, i == 0, s, q + i, n_q, d, (const float *)a->k_page + i * 32, n);
-        } else if (a->kv == OA__KV_F16 && n_q <= TILE) {
+        } else if (a->kv == OA__KV_F16 && n_q <= DIRECT) {
             score_all(false, &part, i == 0, s, q + i, n_q, d, (const uint16_t *)a->k_page + i * 32,
                       n);
         } else {
@@ -91,7 +100,7 @@ static void add_values(const oa__attn_args *a, values *w, float *o, size_t i, si
                        size_t n_keys, float *buf)
 {
     const bool direct =
-        width >= 16 && (a->kv == OA__KV_F32 || (a->kv == OA__KV_F16 && w->n_q <= TILE));
+        width >= 16 && (a->kv == OA__KV_F32 || (a->kv == OA__KV_F16 && w->n_q <= DIRECT));
     const size_t d = a->d;
     float tail[BATCH * 16];
     w->v_stride = direct ? d : width < 16 ? 16 : width;
