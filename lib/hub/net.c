@@ -358,13 +358,14 @@ static int set_up(oa__net *net, hop *h, const char *url, bool with_token, struct
     SET(USERAGENT, "openassistant");
     SET(CONNECTTIMEOUT_MS, (long)r->stall_ms);
     SET(TCP_KEEPALIVE, 1L);
-    SET(BUFFERSIZE, 256L * 1024);
     SET(HEADERFUNCTION, on_header);
     SET(HEADERDATA, h);
     SET(WRITEFUNCTION, on_body);
     SET(WRITEDATA, h);
     if (r->first > 0) SET(RANGE, text.data);
 #undef SET
+    /* Refused behind a failure to resolve a name, and not needed. */
+    curl.easy_setopt(net->easy, CURLOPT_BUFFERSIZE, 256L * 1024);
     /* Checked by us before; older libraries do not know it. */
     curl.easy_setopt(net->easy, CURLOPT_PROTOCOLS_STR, "http,https");
     rc = ok ? OA_OK : oa__err(OA_EIO, "%s: libcurl refuses the request", url);

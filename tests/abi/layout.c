@@ -159,6 +159,7 @@ AT(oa_render_opts, cut, 40);
 /* convert.h */
 VALUE(OA_CONVERT_PURE, 1);
 VALUE(OA_CONVERT_NO_MMAP, 2);
+VALUE(OA_CONVERT_PACK, 4);
 
 SIZE(oa_convert_result, 48);
 AT(oa_convert_result, size, 0);
