@@ -85,6 +85,7 @@ static int open_part(split *s, const char *first, size_t no, size_t n, bool no_m
     if (rc == OA_ENOTFOUND) {
         rc = oa__err(OA_EFORMAT, "%s: part %zu of %zu is missing", path.data, no + 1, n);
     }
+    rc = oa__err_in_file(rc, path.data);
     if (rc == OA_OK) {
         s->n_parts = no + 1;
         rc = check_part(s->parts[no], path.data, no, n);

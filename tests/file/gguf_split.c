@@ -152,6 +152,13 @@ static void test_file_gguf_split__wrong(void **state)
                      OA_EFORMAT);
     assert_non_null(strstr(oa_error_last(), "split into 3 files"));
     assert_int_equal(oa__gguf_open_parts(&g, NULL, from, false, false), OA_ENOTFOUND);
+
+    /* The part that is damaged is named, not the first. */
+    assert_int_equal(rename(folder_file(&f, "m.gguf"), from), 0);
+    assert_int_equal(truncate(folder_file(&f, third), 40), 0);
+    assert_int_equal(oa__gguf_open_parts(&g, NULL, from, false, false), OA_EFORMAT);
+    assert_non_null(strstr(oa_error_last(), third));
+    assert_null(strstr(oa_error_last(), first));
     folder_remove(&f);
 }
 
