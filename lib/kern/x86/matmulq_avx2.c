@@ -166,7 +166,7 @@ static inline tokens tokens_at(const oa__acts *x, size_t t)
 }
 
 /* T tokens x G groups, lines taken apart on the way. One token reads several groups at once, which
- * memory answers faster than one. */
+ * memory answers faster than one where blocks are small. */
 OA__TILE void tile(const uint32_t type, const int T, const int G, const oa__mm_args *a, size_t g)
 {
     const size_t units = oa__packed_units(type), nb = a->k / 32;
@@ -251,7 +251,7 @@ OA__TILE void panels(const uint32_t type, const oa__mm_args *a, size_t g, size_t
 OA__TILE void matmul(const uint32_t type, const oa__mm_args *a, size_t g_begin, size_t g_end)
 {
     size_t g = g_begin;
-    for (; a->n_tokens == 1 && g + TILE <= g_end; g += TILE)
+    for (; oa__packed_units(type) == 1 && a->n_tokens == 1 && g + TILE <= g_end; g += TILE)
         tile(type, 1, TILE, a, g);
     for (; g < g_end; g++)
         switch (a->n_tokens) {
