@@ -139,15 +139,17 @@ unpack_llama_models() { # SDIST
 
 # --- another processor --------------------------------------------------------------------------
 
-# The kernels and a whole small model as 64-bit ARM, under an emulator.
+# The kernels and a whole small model as 64-bit ARM, under an emulator: a processor that has the dot
+# product, and where it matters one that lacks it.
 arm() {
     arm_root=${XDG_CACHE_HOME:-$HOME/.cache}/openassistant-tests/arm64
     step "libraries for arm64" sh tests/arm/sysroot.sh "$arm_root" &&
         step "configure build-arm" setup build-arm --cross-file "$arm_root/cross.ini" \
             --buildtype=release -Dtests=enabled -Ddocs=disabled -Dprogram=disabled \
             -Dnet=disabled || return
-    QEMU_CPU=max run_tests build-arm fast --timeout-multiplier 10 kerncheck base_f16 \
-        tensor_mm golden_forward
+    QEMU_CPU=max run_tests build-arm fast --timeout-multiplier 10 kerncheck base_cpu \
+        base_f16 tensor_mm golden_forward
+    QEMU_CPU=cortex-a53 run_tests build-arm fast --timeout-multiplier 10 base_cpu tensor_mm
 }
 
 # --- linters ------------------------------------------------------------------------------------

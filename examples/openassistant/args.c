@@ -100,7 +100,7 @@ static const option options[] = {
     {"threads", 't', COUNT, AT(n_threads), LOADS | WRITES, "N",
      "threads that work; 0 = one per core"},
     {"cpu", 0, TEXT, AT(cpu), LOADS, "TIER",
-     "c, avx2 or avx512vnni; the answers are the same, default the widest"},
+     "c, avx2, avx512vnni, neon or dotprod; the answers are the same, default the widest"},
     {"memory-limit", 0, SIZE, AT(memory_limit), LOADS | CLI_TOKENIZE, "SIZE",
      "refuse to use more memory than this, for example 500M or 2G"},
     {"no-mmap", 0, SWITCH, AT(no_mmap), LOADS | CLI_TOKENIZE | WRITES, NULL,

@@ -44,7 +44,11 @@ int load_model_opts(const cli_args *args, uint32_t flags, oa_model_opts *opts)
     static const struct {
         const char *name;
         uint32_t cpu;
-    } tiers[] = {{"c", OA_CPU_C}, {"avx2", OA_CPU_AVX2}, {"avx512vnni", OA_CPU_AVX512VNNI}};
+    } tiers[] = {{"c", OA_CPU_C},
+                 {"avx2", OA_CPU_AVX2},
+                 {"avx512vnni", OA_CPU_AVX512VNNI},
+                 {"neon", OA_CPU_NEON},
+                 {"dotprod", OA_CPU_DOTPROD}};
     *opts = (oa_model_opts)OA_MODEL_OPTS_INIT;
     opts->flags = flags | (args->no_mmap ? OA_MODEL_NO_MMAP : 0);
     opts->n_threads = args->n_threads;
@@ -56,7 +60,8 @@ int load_model_opts(const cli_args *args, uint32_t flags, oa_model_opts *opts)
     for (size_t i = 0; args->cpu && i < sizeof(tiers) / sizeof(tiers[0]); i++)
         if (strcmp(tiers[i].name, args->cpu) == 0) opts->cpu = tiers[i].cpu;
     if (args->cpu && !opts->cpu)
-        return ui_usage(NULL, "--cpu: found '%s', want c, avx2 or avx512vnni", args->cpu);
+        return ui_usage(NULL, "--cpu: found '%s', want c, avx2, avx512vnni, neon or dotprod",
+                        args->cpu);
     return CLI_OK;
 }
 

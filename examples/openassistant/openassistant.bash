@@ -28,7 +28,7 @@ _openassistant()
         --kv) words="f16 f32 q8" ;;
         --pooling) words="mean last cls" ;;
         --function) words="none sigmoid softmax" ;;
-        --cpu) words="c avx2 avx512vnni" ;;
+        --cpu) words="c avx2 avx512vnni neon dotprod" ;;
         --type)
             words=$("$cmd" help quantize 2>/dev/null | awk '/^Types/ {on = 1; next} on {print $1}')
             ;;

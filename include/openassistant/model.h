@@ -27,10 +27,12 @@ enum oa_model_flags {
 
 /** Instruction tiers for oa_model_opts::cpu; every tier gives the same bits. */
 enum oa_cpu {
-    OA_CPU_BEST = 0,      /**< the widest tier that this machine has (default) */
-    OA_CPU_C = 1,         /**< plain C */
-    OA_CPU_AVX2 = 2,      /**< x86: AVX2, FMA and F16C */
-    OA_CPU_AVX512VNNI = 3 /**< x86: AVX-512 F, BW, VL, DQ and VNNI */
+    OA_CPU_BEST = 0,       /**< the widest tier that this machine has (default) */
+    OA_CPU_C = 1,          /**< plain C */
+    OA_CPU_AVX2 = 2,       /**< x86: AVX2, FMA and F16C */
+    OA_CPU_AVX512VNNI = 3, /**< x86: AVX-512 F, BW, VL, DQ and VNNI */
+    OA_CPU_NEON = 4,       /**< ARM, 64 bits: NEON */
+    OA_CPU_DOTPROD = 5     /**< ARM, 64 bits: NEON with the dot product of int8 */
 };
 
 /** Options of oa_model_open(). Zero is the default in every field. */

@@ -279,14 +279,15 @@ void oa__pool_run(oa__pool *pool, oa__task_fn fn, void *arg, size_t n_tasks);
 
 #define OA__CPU_AVX2 1u       /* AVX2, FMA, F16C, and the system saves ymm */
 #define OA__CPU_AVX512VNNI 2u /* AVX-512 F BW VL DQ VNNI, and the system saves zmm */
-#define OA__CPU_NEON 4u
-#define OA__CPU_DOTPROD 8u
+#define OA__CPU_NEON 4u       /* 64-bit ARM */
+#define OA__CPU_DOTPROD 8u    /* and its int8 dot product */
 
 unsigned oa__cpu_flags(void); /* what the machine has */
 /* Turn an oa_model_opts::cpu value into flags that the kernels may use: BEST = all the machine
- * has, capped by the environment variable OA_CPU ("c", "avx2", "avx512vnni"). Tiers are nested.
- * OA_EUNSUPPORTED when a tier was asked for by value and the machine lacks it; OA_EINVAL for an
- * unknown word or number. */
+ * has, capped by the environment variable OA_CPU ("c", "avx2", "avx512vnni", "neon", "dotprod").
+ * The tiers of a processor family are nested; a cap of another family leaves C. OA_EUNSUPPORTED
+ * when a tier was asked for by value and the machine lacks it; OA_EINVAL for an unknown word or
+ * number. */
 int oa__cpu_select(uint32_t cpu, unsigned *flags, uint32_t *tier /* enum oa_cpu */);
 const char *oa__cpu_tier_name(uint32_t tier);
 

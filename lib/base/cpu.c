@@ -41,7 +41,7 @@ unsigned oa__cpu_flags(void)
     enum { HWCAP_BIT_ASIMD = 1 << 1, HWCAP_BIT_ASIMDDP = 1 << 20 };
     unsigned long caps = getauxval(AT_HWCAP);
     if (!(caps & HWCAP_BIT_ASIMD)) return 0;
-    return OA__CPU_NEON | (caps & HWCAP_BIT_ASIMDDP ? OA__CPU_DOTPROD : 0);
+    return OA__CPU_NEON | (caps & HWCAP_BIT_ASIMDDP ? OA__CPU_DOTPROD : 0u);
 }
 #else
 unsigned oa__cpu_flags(void)
@@ -50,7 +50,7 @@ unsigned oa__cpu_flags(void)
 }
 #endif
 
-/* Tiers are nested: each row's machine also runs every row above it. */
+/* Those of a processor family are nested: what one row needs contains what those above it do. */
 static const struct tier {
     uint32_t cpu;
     unsigned flags;
@@ -59,6 +59,8 @@ static const struct tier {
     {OA_CPU_C, 0, "c"},
     {OA_CPU_AVX2, OA__CPU_AVX2, "avx2"},
     {OA_CPU_AVX512VNNI, OA__CPU_AVX2 | OA__CPU_AVX512VNNI, "avx512vnni"},
+    {OA_CPU_NEON, OA__CPU_NEON, "neon"},
+    {OA_CPU_DOTPROD, OA__CPU_NEON | OA__CPU_DOTPROD, "dotprod"},
 };
 
 const char *oa__cpu_tier_name(uint32_t tier)
@@ -89,19 +91,22 @@ int oa__cpu_select(uint32_t cpu, unsigned *flags, uint32_t *tier)
             return oa__err(OA_EUNSUPPORTED, "cpu tier %s: this machine lacks it", pick->name);
     } else {
         const char *cap = oa__env("OA_CPU");
+        if (cap && cap[0]) {
+            const struct tier *most = NULL;
+            for (size_t i = 0; i < OA__ARRAY_LEN(tiers); i++) {
+                if (strcmp(cap, tiers[i].name) == 0) most = &tiers[i];
+            }
+            if (!most)
+                return oa__err(OA_EINVAL,
+                               "environment OA_CPU=%s: want c, avx2, avx512vnni, neon or dotprod",
+                               cap);
+            have &= most->flags;
+        }
         for (size_t i = 0; i < OA__ARRAY_LEN(tiers); i++) {
             if (runs(&tiers[i], have)) pick = &tiers[i];
-            if (cap && strcmp(cap, tiers[i].name) == 0) {
-                cap = NULL;
-                break;
-            }
         }
-        if (cap && cap[0])
-            return oa__err(OA_EINVAL, "environment OA_CPU=%s: want c, avx2 or avx512vnni", cap);
     }
-    /* ARM's flags belong to no x86 row and are not kept by a cap. */
-    bool capped = cpu != OA_CPU_BEST || oa__env("OA_CPU");
-    *flags = pick->flags | (capped ? 0 : have & (OA__CPU_NEON | OA__CPU_DOTPROD));
+    *flags = pick->flags;
     *tier = pick->cpu;
     return OA_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables of kernels, one per tier, all constant; x86/init.c holds the wide ones. */
+/* Tables of kernels, one per tier, all constant; x86/init.c and arm/init.c hold the wide ones. */
 #include "kern/kern_c.h"
 #include "kern/tiers.h"
 

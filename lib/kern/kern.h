@@ -245,7 +245,7 @@ typedef struct oa__attn_args {
 } oa__attn_args;
 
 struct oa__kern {
-    const char *name; /* "c", "avx2", "avx512vnni" */
+    const char *name; /* "c", "avx2", "avx512vnni", "neon", "dotprod" */
 
     /* Quantise n_tokens rows of k floats; x_stride floats apart. */
     void (*quantize)(const oa__acts *out, const float *x, size_t x_stride, size_t n_tokens);

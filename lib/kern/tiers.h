@@ -5,7 +5,7 @@
 
 #include "kern/kern.h"
 
-#if defined(OA_KERN_X86)
+#if defined(OA_KERN_X86) || defined(OA_KERN_ARM)
 /* The widest table that the flags allow, or NULL. */
 const oa__kern *oa__kern_get_wide(unsigned cpu_flags);
 #else

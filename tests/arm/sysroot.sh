@@ -7,7 +7,7 @@ set -eu
 folder=$1
 packages="libjansson-dev libjansson4 libpcre2-dev libpcre2-8-0 libutf8proc-dev libutf8proc2
 zlib1g-dev zlib1g libcmocka-dev libcmocka0"
-libs=$folder/root/usr/lib/aarch64-linux-gnu
+libs=$folder/root/usr/lib/aarch64-linux-gnu include=$folder/root/usr/include
 
 if ! [ -e "$folder/complete" ]; then
     rm -rf "$folder"
@@ -42,7 +42,7 @@ sys_root = '$folder/root'
 pkg_config_libdir = '$libs/pkgconfig'
 
 [built-in options]
-c_args = ['-isystem', '$folder/root/usr/include', '-isystem', '$folder/root/usr/include/aarch64-linux-gnu']
+c_args = ['-isystem', '$include', '-isystem', '$include/aarch64-linux-gnu']
 c_link_args = ['-L$libs', '-Wl,-rpath-link,$libs']
 
 [host_machine]

@@ -183,6 +183,16 @@ static void test_golden_forward__avx512vnni(void **state)
     check_tier(OA_CPU_AVX512VNNI);
 }
 
+static void test_golden_forward__neon(void **state)
+{
+    check_tier(OA_CPU_NEON);
+}
+
+static void test_golden_forward__dotprod(void **state)
+{
+    check_tier(OA_CPU_DOTPROD);
+}
+
 /* A packed file gives the same, mapped or read, and becomes the same file again. */
 static void test_golden_forward__packed(void **state)
 {
@@ -304,6 +314,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_golden_forward__c),
         cmocka_unit_test(test_golden_forward__avx2),
         cmocka_unit_test(test_golden_forward__avx512vnni),
+        cmocka_unit_test(test_golden_forward__neon),
+        cmocka_unit_test(test_golden_forward__dotprod),
         cmocka_unit_test(test_golden_forward__packed),
         cmocka_unit_test(test_golden_forward__among_strangers),
         cmocka_unit_test(test_golden_forward__few_logits),

@@ -270,6 +270,18 @@ static void test_golden_session__avx512vnni(void **state)
     check_tier(OA_CPU_AVX512VNNI);
 }
 
+static void test_golden_session__neon(void **state)
+{
+    (void)state;
+    check_tier(OA_CPU_NEON);
+}
+
+static void test_golden_session__dotprod(void **state)
+{
+    (void)state;
+    check_tier(OA_CPU_DOTPROD);
+}
+
 /* Programs that are linked with -ffast-math flush denormals to zero in their main thread, which is
  * one of the workers: the answer used to be theirs, in part. */
 static void test_golden_session__odd_rounding(void **state)
@@ -310,6 +322,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_golden_session__c),
         cmocka_unit_test(test_golden_session__avx2),
         cmocka_unit_test(test_golden_session__avx512vnni),
+        cmocka_unit_test(test_golden_session__neon),
+        cmocka_unit_test(test_golden_session__dotprod),
         cmocka_unit_test(test_golden_session__odd_rounding),
     };
     const struct CMUnitTest best[] = {cmocka_unit_test(test_golden_session__best)};

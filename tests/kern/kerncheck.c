@@ -256,7 +256,11 @@ static size_t find_tiers(const oa__kern **tiers)
     if (have & OA__CPU_AVX2) tiers[n++] = oa__kern_get(OA__CPU_AVX2);
     if ((have & OA__CPU_AVX512VNNI) && (have & OA__CPU_AVX2))
         tiers[n++] = oa__kern_get(OA__CPU_AVX2 | OA__CPU_AVX512VNNI);
-    if (!(have & OA__CPU_AVX512VNNI)) printf("# avx512vnni: not on this machine\n");
+    if (have & OA__CPU_NEON) tiers[n++] = oa__kern_get(OA__CPU_NEON);
+    if ((have & OA__CPU_DOTPROD) && (have & OA__CPU_NEON))
+        tiers[n++] = oa__kern_get(OA__CPU_NEON | OA__CPU_DOTPROD);
+    if (!(have & (OA__CPU_AVX512VNNI | OA__CPU_DOTPROD)))
+        printf("# avx512vnni or dotprod: not on this machine\n");
 #endif
     return n;
 }

@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 {
     int failed = argc < 2;
     for (int i = 1; i < argc; i++) {
-        for (uint32_t cpu = OA_CPU_C; cpu <= OA_CPU_AVX512VNNI; cpu++)
+        for (uint32_t cpu = OA_CPU_C; cpu <= OA_CPU_DOTPROD; cpu++)
             failed |= run(argv[i], cpu) < 0;
     }
     return failed;

@@ -100,7 +100,11 @@ static void check_exact(const problem *p)
     assert_true(worst <= 1);
 }
 
+#if defined(__aarch64__)
+static const unsigned tiers[] = {0, OA__CPU_NEON, OA__CPU_NEON | OA__CPU_DOTPROD};
+#else
 static const unsigned tiers[] = {0, OA__CPU_AVX2, OA__CPU_AVX2 | OA__CPU_AVX512VNNI};
+#endif
 
 static size_t n_tiers(void)
 {

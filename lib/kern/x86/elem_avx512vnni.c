@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kern/x86/vec_avx512.h"
+#include "kern/x86/x86.h"
 
-#include "kern/x86/act_body.h"
-#include "kern/x86/elem_body.h"
+#include "kern/act_body.h"
+#include "kern/elem_body.h"
+#include "kern/x86/rope_body.h"

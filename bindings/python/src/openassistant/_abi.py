@@ -57,7 +57,10 @@ ENUMS: Dict[str, Dict[str, int]] = {
     },
     "oa_hub_flags": {"OA_HUB_DATASET": 1},
     "oa_model_flags": {"OA_MODEL_NO_MMAP": 1, "OA_MODEL_VOCAB_ONLY": 2},
-    "oa_cpu": {"OA_CPU_BEST": 0, "OA_CPU_C": 1, "OA_CPU_AVX2": 2, "OA_CPU_AVX512VNNI": 3},
+    "oa_cpu": {
+        "OA_CPU_BEST": 0, "OA_CPU_C": 1, "OA_CPU_AVX2": 2, "OA_CPU_AVX512VNNI": 3,
+        "OA_CPU_NEON": 4, "OA_CPU_DOTPROD": 5,
+    },
     "oa_kv_type": {"OA_KV_F16": 0, "OA_KV_F32": 1, "OA_KV_Q8": 2},
     "oa_tokenize_flags": {
         "OA_TOKENIZE_SPECIAL": 1,

@@ -196,9 +196,9 @@ class Model(Handle):
     ``path`` is a GGUF file (of a split model the first), a Hugging Face folder, or the name of an
     installed model ("smollm2"). ``threads`` 0 means one
     per core, ``memory_limit`` (bytes, with all sessions and chats) 0 means none; ``cpu`` is "best",
-    "c", "avx2" or "avx512vnni". ``log`` receives (level, line), ``progress`` receives (what, done,
-    total) and cancels by returning True. An exception in a callback is raised by the call that
-    was running.
+    "c", "avx2", "avx512vnni", "neon" or "dotprod". ``log`` receives (level, line), ``progress``
+    receives (what, done, total) and cancels by returning True. An exception in a callback is raised
+    by the call that was running.
     """
 
     _free = "oa_model_free"

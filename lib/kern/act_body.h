@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Activation functions and softcap in sixteens: the body of elem_*.c, after a vec_*.h. What they
- * compute stands in kern/actf.h.
+ * Activation functions and softcap in sixteens: the body of every tier's elem_*.c, after a vec_*.h.
+ * What they compute stands in kern/actf.h.
  */
 #include "kern/actf.h"
-#include "kern/x86/x86.h"
 
 OA__TILE v16 silu16(v16 g)
 {
