@@ -169,7 +169,7 @@ static void test_model_open__arguments(void **state)
     } later = {OA_MODEL_OPTS_INIT, 1};
     later.opts.size = sizeof later;
     assert_err(oa_model_open(&m, tiny_path(), &later.opts), OA_EVERSION, "");
-    assert_err(oa_model_estimate_memory(tiny_path(), NULL, 0, 2, &e), OA_EINVAL, "key/value type");
+    assert_err(oa_model_estimate_memory(tiny_path(), NULL, 0, 3, &e), OA_EINVAL, "key/value type");
     assert_err(oa_model_estimate_memory(tiny_path(), NULL, 0, 0, NULL), OA_EINVAL, "estimate");
     assert_err(oa_model_get_info(NULL, NULL), OA_EINVAL, "NULL");
     assert_err(oa_model_get_meta_count(NULL, NULL), OA_EINVAL, "NULL");
