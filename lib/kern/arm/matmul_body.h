@@ -149,12 +149,26 @@ OA__TILE void block(const enum kind kind, const int T, const void *lines, v16 dw
     }
 }
 
-OA__TILE v16 bytes_float(const uint8_t *p)
+OA__TILE v16 bytes_float(uint8x16_t b)
 {
-    const uint8x16_t b = vld1q_u8(p);
     const uint16x8_t lo = vmovl_u8(vget_low_u8(b)), hi = vmovl_high_u8(b);
     return (v16){{vcvtq_f32_u32(vmovl_u16(vget_low_u16(lo))), vcvtq_f32_u32(vmovl_high_u16(lo)),
                   vcvtq_f32_u32(vmovl_u16(vget_low_u16(hi))), vcvtq_f32_u32(vmovl_high_u16(hi))}};
+}
+
+/* Scale and minimum of block i of a Q4_K group, 6 bits each, as oa__unpack_k_scales(). */
+OA__TILE void k_scales(const uint8_t sc[12][16], size_t i, uint8x16_t *scale, uint8x16_t *min)
+{
+    const uint8x16_t six = vdupq_n_u8(63), high = vdupq_n_u8(0x30);
+    const uint8x16_t a = vld1q_u8(sc[i % 4]), b = vld1q_u8(sc[4 + i % 4]);
+    if (i < 4) {
+        *scale = vandq_u8(a, six);
+        *min = vandq_u8(b, six);
+        return;
+    }
+    const uint8x16_t c = vld1q_u8(sc[4 + i]);
+    *scale = vorrq_u8(vandq_u8(c, vdupq_n_u8(15)), vandq_u8(vshrq_n_u8(a, 2), high));
+    *min = vorrq_u8(vshrq_n_u8(c, 4), vandq_u8(vshrq_n_u8(b, 2), high));
 }
 
 OA__TILE void tile(const enum kind kind, const int T, const oa__mm_args *a, size_t g, size_t t0)
@@ -185,9 +199,12 @@ OA__TILE void tile(const enum kind kind, const int T, const oa__mm_args *a, size
         const oa__pack_q4_k *w = (const oa__pack_q4_k *)a->w + g * (nb / 8);
         for (size_t b = 0; b < nb; b += 8, w++) {
             const v16 d = v16_load_half(w->d), m = v16_neg(v16_load_half(w->dmin));
-            for (size_t i = 0; i < 8; i++)
-                block(kind, T, w->q[i], v16_mul(d, bytes_float(w->sc[i])),
-                      v16_mul(m, bytes_float(w->m[i])), &tk, b + i, acc);
+            for (size_t i = 0; i < 8; i++) {
+                uint8x16_t scale, min;
+                k_scales(w->sc, i, &scale, &min);
+                block(kind, T, w->q[i], v16_mul(d, bytes_float(scale)),
+                      v16_mul(m, bytes_float(min)), &tk, b + i, acc);
+            }
         }
     }
     OA__UNROLL
