@@ -206,7 +206,7 @@ def test_cancelled():
         began = time.monotonic()
         r = p.pull("cancel_at=1")
         bad(p, r, "OA_ECANCELLED")
-        check(time.monotonic() - began < 5)
+        check(time.monotonic() - began < 15)
         p.hub.always.clear()
         good(p, p.pull())
 
@@ -400,10 +400,10 @@ def test_no_words_of_http():
 
 def test_stalls():
     with Place() as p:
-        p.hub.plan(FILE, Step(stall=(1000, 5)), Step(stall=(0, 5)))
+        p.hub.plan(FILE, Step(stall=(1000, 20)), Step(stall=(0, 20)))
         began = time.monotonic()
         good(p, p.pull("stall=200"))
-        check(time.monotonic() - began < 4, "waited for the server")
+        check(time.monotonic() - began < 15, "waited for the server")
         check([q.start for q in p.hub.asked(FILE)] == [0, 1000, 1000])
         os.remove(p.path())
         p.hub.always[FILE] = Step(stall=(0, 5))
@@ -415,11 +415,11 @@ def test_stalls():
 
 def test_heads_that_do_not_come():
     with Place() as p:
-        p.hub.api_plan = [Step(cut_all=0, hold=5), Step(cut_all=20, hold=5)]
-        p.hub.plan(FILE, Step(cut_all=0, hold=5), Step(cut_all=60, hold=5))
+        p.hub.api_plan = [Step(cut_all=0, hold=20), Step(cut_all=20, hold=20)]
+        p.hub.plan(FILE, Step(cut_all=0, hold=20), Step(cut_all=60, hold=20))
         began = time.monotonic()
         good(p, p.pull("stall=200"))
-        check(time.monotonic() - began < 5, "waited for the server")
+        check(time.monotonic() - began < 15, "waited for the server")
         check(len(p.hub.asked(FILE)) == 3 and len(p.hub.requests) == 8, len(p.hub.requests))
 
 
