@@ -35,8 +35,13 @@ typedef struct tokens {
 
 static inline __m512i bits(__m512i x, int shift, int mask)
 {
+#ifdef OA_SIMDE /* wants literals for the immediate forms */
+    const __m128i n = _mm_cvtsi32_si128(shift < 0 ? -shift : shift);
+    x = shift < 0 ? _mm512_sll_epi16(x, n) : _mm512_srl_epi16(x, n);
+#else
     if (shift > 0) x = _mm512_srli_epi16(x, (unsigned)shift);
     if (shift < 0) x = _mm512_slli_epi16(x, (unsigned)-shift);
+#endif
     return _mm512_and_si512(x, _mm512_set1_epi8((char)mask));
 }
 
