@@ -74,7 +74,8 @@ def test_four_at_once_and_all_killed():
             p.hub.always.clear()
             p.hub.requests.clear()
             good(p, p.pull())
-            check(not came or [q.start for q in p.hub.asked(FILE)] == [came], n, came)
+            rest = [came] if came < len(DATA) else []  # killed with all of it there
+            check(not came or [q.start for q in p.hub.asked(FILE)] == rest, n, came)
 
 
 def test_cuts_anywhere():
