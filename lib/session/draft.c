@@ -15,7 +15,6 @@
  */
 #include "session/session_priv.h"
 
-#include <math.h>
 #include <string.h>
 
 enum {
