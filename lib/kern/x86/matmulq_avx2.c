@@ -13,9 +13,7 @@
  *   IQ4               1 quad: |w| up to 127 meets the activations with w's sign
  *
  * Few tokens take the lines apart as they meet them. Many tokens meet 256 columns that were taken
- * apart once, in the scratch:
- *
- *   scratch   float acc[TOKENS][16]   uint8 q[64 lines][64]   float dw[16][16], mw[16][16]
+ * apart once, in the scratch (oa__panel).
  */
 #include "kern/x86/tile_avx2.h"
 
@@ -25,22 +23,6 @@
 #include "kern/unpack.h"
 
 #define TILE 4
-#define TOKENS 256
-
-typedef struct panel {
-    float acc[TOKENS][16];
-    uint8_t q[OA__KERN_PANEL / 4 * 64];
-    float dw[OA__KERN_PANEL], mw[OA__KERN_PANEL]; /* lines of 16 rows */
-} panel;
-
-_Static_assert(sizeof(panel) <= OA__MM_SCRATCH, "the panel fits the scratch");
-
-typedef struct tokens {
-    const int8_t *q;
-    const float *d, *ds;
-    const int32_t *isum, *isum16;
-    size_t k, nb;
-} tokens;
 
 static inline __m256i bits(__m256i x, int shift, int mask)
 {
@@ -88,7 +70,7 @@ OA__TILE int in_turn(const uint32_t type, int i)
 
 /* 32 columns, `b` of the tokens'. PANEL: q are the eight lines of an unpacked panel. */
 OA__TILE void unit(const uint32_t type, const bool PANEL, const int T, const uint8_t *q,
-                   const float *dw, const float *mw, const tokens *x, size_t b, float *acc)
+                   const float *dw, const float *mw, const oa__tokens *x, size_t b, float *acc)
 {
     const int SUB = oa__packed_sub(type), QUADS = quads_per_sum(type);
     const bool SIGNED = QUADS == 1;
@@ -153,18 +135,6 @@ OA__TILE void unit(const uint32_t type, const bool PANEL, const int T, const uin
     }
 }
 
-static inline tokens tokens_at(const oa__acts *x, size_t t)
-{
-    const size_t nb = x->k / 32;
-    return (tokens){x->q + t * x->k,
-                    x->d + t * nb,
-                    x->ds + t * nb,
-                    x->isum + t * nb,
-                    x->isum16 + 2 * t * nb,
-                    x->k,
-                    nb};
-}
-
 /* T tokens x G groups, lines taken apart on the way. One token reads several groups at once, which
  * memory answers faster than one where blocks are small. */
 OA__TILE void tile(const uint32_t type, const int T, const int G, const oa__mm_args *a, size_t g)
@@ -173,7 +143,7 @@ OA__TILE void tile(const uint32_t type, const int T, const int G, const oa__mm_a
     const size_t scales = 32 * 16 / (size_t)oa__packed_sub(type);
     const size_t group_size = nb / units * oa__packed_size(type);
     const uint8_t *w = (const uint8_t *)a->w + g * group_size;
-    const tokens x = tokens_at(a->acts, 0);
+    const oa__tokens x = oa__tokens_at(a->acts, 0);
     _Alignas(32) float acc[TILE * 16];
     OA__UNROLL
     for (int t = 0; t < 2 * T * G; t++)
@@ -196,7 +166,7 @@ OA__TILE void tile(const uint32_t type, const int T, const int G, const oa__mm_a
 }
 
 /* Take apart `n` blocks of 32 columns. */
-OA__TILE void panel_fill(const uint32_t type, panel *p, const uint8_t *w, size_t n)
+OA__TILE void panel_fill(const uint32_t type, oa__panel *p, const uint8_t *w, size_t n)
 {
     const size_t units = oa__packed_units(type);
     const size_t scales = 32 * 16 / (size_t)oa__packed_sub(type);
@@ -216,7 +186,7 @@ OA__TILE void panel_fill(const uint32_t type, panel *p, const uint8_t *w, size_t
 }
 
 /* T tokens over the panel's `n` blocks, which are those from b on. */
-OA__TILE void panel_tile(const uint32_t type, const int T, const panel *p, const tokens *x,
+OA__TILE void panel_tile(const uint32_t type, const int T, const oa__panel *p, const oa__tokens *x,
                          size_t b, size_t n, float *acc)
 {
     const size_t scales = 32 * 16 / (size_t)oa__packed_sub(type);
@@ -229,18 +199,18 @@ OA__TILE void panels(const uint32_t type, const oa__mm_args *a, size_t g, size_t
 {
     const size_t units = oa__packed_units(type), nb = a->k / 32, most = OA__KERN_PANEL / 32;
     const uint8_t *w = (const uint8_t *)a->w + g * (nb / units) * oa__packed_size(type);
-    panel *p = a->scratch;
+    oa__panel *p = a->scratch;
     memset(p->acc, 0, n * sizeof p->acc[0]);
     for (size_t b = 0; b < nb; b += most) {
         const size_t blocks = nb - b < most ? nb - b : most;
         size_t t = 0;
         panel_fill(type, p, w + b / units * oa__packed_size(type), blocks);
         for (; t + TILE <= n; t += TILE) {
-            const tokens x = tokens_at(a->acts, t0 + t);
+            const oa__tokens x = oa__tokens_at(a->acts, t0 + t);
             panel_tile(type, TILE, p, &x, b, blocks, p->acc[t]);
         }
         for (; t < n; t++) {
-            const tokens x = tokens_at(a->acts, t0 + t);
+            const oa__tokens x = oa__tokens_at(a->acts, t0 + t);
             panel_tile(type, 1, p, &x, b, blocks, p->acc[t]);
         }
     }
@@ -267,8 +237,9 @@ OA__TILE void matmul(const uint32_t type, const oa__mm_args *a, size_t g_begin, 
             tile(type, 3, 1, a, g);
             break;
         default:
-            for (size_t t = 0; t < a->n_tokens; t += TOKENS)
-                panels(type, a, g, t, a->n_tokens - t < TOKENS ? a->n_tokens - t : TOKENS);
+            for (size_t t = 0; t < a->n_tokens; t += OA__PANEL_TOKENS)
+                panels(type, a, g, t,
+                       a->n_tokens - t < OA__PANEL_TOKENS ? a->n_tokens - t : OA__PANEL_TOKENS);
         }
 }
 

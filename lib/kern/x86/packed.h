@@ -164,4 +164,37 @@ OA__TILE void oa__packed_scales(const uint32_t type, const void *block, float *d
     }
 }
 
+/* --- many tokens ------------------------------------------------------------------------------ */
+
+#define OA__PANEL_TOKENS 256 /* that meet an unpacked panel before the next one is made */
+
+/* 256 columns of a group, taken apart, and the sums of the tokens that meet them. */
+typedef struct oa__panel {
+    float acc[OA__PANEL_TOKENS][16];
+    uint8_t q[OA__KERN_PANEL / 4 * 64];
+    float dw[OA__KERN_PANEL], mw[OA__KERN_PANEL]; /* lines of 16 rows */
+} oa__panel;
+
+_Static_assert(sizeof(oa__panel) <= OA__MM_SCRATCH, "the panel fits the scratch");
+
+/* Activations from one token on. */
+typedef struct oa__tokens {
+    const int8_t *q;
+    const float *d, *ds;
+    const int32_t *isum, *isum16;
+    size_t k, nb;
+} oa__tokens;
+
+static inline oa__tokens oa__tokens_at(const oa__acts *x, size_t t)
+{
+    const size_t nb = x->k / 32;
+    return (oa__tokens){x->q + t * x->k,
+                        x->d + t * nb,
+                        x->ds + t * nb,
+                        x->isum + t * nb,
+                        x->isum16 + 2 * t * nb,
+                        x->k,
+                        nb};
+}
+
 #endif

@@ -162,14 +162,12 @@ static inline float v16_top(v16 x)
     return _mm_cvtss_f32(_mm_max_ss(s2, _mm_shuffle_ps(s2, s2, 1)));
 }
 
-/* As oa__expf. */
-static inline __m256 oa__exp8(__m256 x)
+/* The first half of oa__expf: exp(r) where x = n ln 2 + r; n is in the low bits of *t. */
+static inline __m256 oa__exp8_rest(__m256 x, __m256 *t)
 {
-    x = _mm256_max_ps(_mm256_set1_ps(OA__EXP_LO), x);
-    x = _mm256_min_ps(_mm256_set1_ps(OA__EXP_HI), x);
     const __m256 magic = _mm256_set1_ps(OA__EXP_MAGIC);
-    const __m256 t = _mm256_fmadd_ps(x, _mm256_set1_ps(OA__EXP_LOG2E), magic);
-    const __m256 fn = _mm256_sub_ps(t, magic);
+    *t = _mm256_fmadd_ps(x, _mm256_set1_ps(OA__EXP_LOG2E), magic);
+    const __m256 fn = _mm256_sub_ps(*t, magic);
     __m256 r = _mm256_fnmadd_ps(fn, _mm256_set1_ps(OA__EXP_LN2_HI), x);
     r = _mm256_fnmadd_ps(fn, _mm256_set1_ps(OA__EXP_LN2_LO), r);
     __m256 q = _mm256_fmadd_ps(_mm256_set1_ps(OA__EXP_Q4), r, _mm256_set1_ps(OA__EXP_Q3));
@@ -177,7 +175,16 @@ static inline __m256 oa__exp8(__m256 x)
     q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(OA__EXP_Q1));
     q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(OA__EXP_Q0));
     q = _mm256_fmadd_ps(q, _mm256_mul_ps(r, r), r);
-    q = _mm256_add_ps(q, _mm256_set1_ps(1.0f));
+    return _mm256_add_ps(q, _mm256_set1_ps(1.0f));
+}
+
+/* As oa__expf. */
+static inline __m256 oa__exp8(__m256 x)
+{
+    x = _mm256_max_ps(_mm256_set1_ps(OA__EXP_LO), x);
+    x = _mm256_min_ps(_mm256_set1_ps(OA__EXP_HI), x);
+    __m256 t;
+    const __m256 q = oa__exp8_rest(x, &t);
     const __m256i n =
         _mm256_sub_epi32(_mm256_castps_si256(t), _mm256_set1_epi32(OA__EXP_MAGIC_BITS));
     const __m256i half = _mm256_srai_epi32(n, 1), bias = _mm256_set1_epi32(127);
@@ -194,17 +201,8 @@ static inline v16 v16_exp(v16 x)
 /* The same of lanes from -80 to 0, where 2^n is one step: the result and q are normal. */
 static inline __m256 oa__exp8_mid(__m256 x)
 {
-    const __m256 magic = _mm256_set1_ps(OA__EXP_MAGIC);
-    const __m256 t = _mm256_fmadd_ps(x, _mm256_set1_ps(OA__EXP_LOG2E), magic);
-    const __m256 fn = _mm256_sub_ps(t, magic);
-    __m256 r = _mm256_fnmadd_ps(fn, _mm256_set1_ps(OA__EXP_LN2_HI), x);
-    r = _mm256_fnmadd_ps(fn, _mm256_set1_ps(OA__EXP_LN2_LO), r);
-    __m256 q = _mm256_fmadd_ps(_mm256_set1_ps(OA__EXP_Q4), r, _mm256_set1_ps(OA__EXP_Q3));
-    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(OA__EXP_Q2));
-    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(OA__EXP_Q1));
-    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(OA__EXP_Q0));
-    q = _mm256_fmadd_ps(q, _mm256_mul_ps(r, r), r);
-    q = _mm256_add_ps(q, _mm256_set1_ps(1.0f));
+    __m256 t;
+    const __m256 q = oa__exp8_rest(x, &t);
     const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(q), n));
 }

@@ -159,14 +159,12 @@ static inline float v16_top(v16 x)
     return _mm_cvtss_f32(_mm_max_ss(s2, _mm_shuffle_ps(s2, s2, 1)));
 }
 
-/* As oa__expf. */
-static inline v16 v16_exp(v16 x)
+/* The first half of oa__expf: exp(r) where x = n ln 2 + r; n is in the low bits of *t. */
+static inline v16 oa__exp16_rest(v16 x, v16 *t)
 {
-    x = _mm512_max_ps(_mm512_set1_ps(OA__EXP_LO), x);
-    x = _mm512_min_ps(_mm512_set1_ps(OA__EXP_HI), x);
     const __m512 magic = _mm512_set1_ps(OA__EXP_MAGIC);
-    const __m512 t = _mm512_fmadd_ps(x, _mm512_set1_ps(OA__EXP_LOG2E), magic);
-    const __m512 fn = _mm512_sub_ps(t, magic);
+    *t = _mm512_fmadd_ps(x, _mm512_set1_ps(OA__EXP_LOG2E), magic);
+    const __m512 fn = _mm512_sub_ps(*t, magic);
     __m512 r = _mm512_fnmadd_ps(fn, _mm512_set1_ps(OA__EXP_LN2_HI), x);
     r = _mm512_fnmadd_ps(fn, _mm512_set1_ps(OA__EXP_LN2_LO), r);
     __m512 q = _mm512_fmadd_ps(_mm512_set1_ps(OA__EXP_Q4), r, _mm512_set1_ps(OA__EXP_Q3));
@@ -174,7 +172,16 @@ static inline v16 v16_exp(v16 x)
     q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(OA__EXP_Q1));
     q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(OA__EXP_Q0));
     q = _mm512_fmadd_ps(q, _mm512_mul_ps(r, r), r);
-    q = _mm512_add_ps(q, _mm512_set1_ps(1.0f));
+    return _mm512_add_ps(q, _mm512_set1_ps(1.0f));
+}
+
+/* As oa__expf. */
+static inline v16 v16_exp(v16 x)
+{
+    x = _mm512_max_ps(_mm512_set1_ps(OA__EXP_LO), x);
+    x = _mm512_min_ps(_mm512_set1_ps(OA__EXP_HI), x);
+    v16 t;
+    const v16 q = oa__exp16_rest(x, &t);
     const __m512i n =
         _mm512_sub_epi32(_mm512_castps_si512(t), _mm512_set1_epi32(OA__EXP_MAGIC_BITS));
     const __m512i half = _mm512_srai_epi32(n, 1), bias = _mm512_set1_epi32(127);
@@ -186,17 +193,8 @@ static inline v16 v16_exp(v16 x)
 /* The same of lanes from -80 to 0, where 2^n is one step: the result and q are normal. */
 static inline v16 v16_exp_mid(v16 x)
 {
-    const __m512 magic = _mm512_set1_ps(OA__EXP_MAGIC);
-    const __m512 t = _mm512_fmadd_ps(x, _mm512_set1_ps(OA__EXP_LOG2E), magic);
-    const __m512 fn = _mm512_sub_ps(t, magic);
-    __m512 r = _mm512_fnmadd_ps(fn, _mm512_set1_ps(OA__EXP_LN2_HI), x);
-    r = _mm512_fnmadd_ps(fn, _mm512_set1_ps(OA__EXP_LN2_LO), r);
-    __m512 q = _mm512_fmadd_ps(_mm512_set1_ps(OA__EXP_Q4), r, _mm512_set1_ps(OA__EXP_Q3));
-    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(OA__EXP_Q2));
-    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(OA__EXP_Q1));
-    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(OA__EXP_Q0));
-    q = _mm512_fmadd_ps(q, _mm512_mul_ps(r, r), r);
-    q = _mm512_add_ps(q, _mm512_set1_ps(1.0f));
+    v16 t;
+    const v16 q = oa__exp16_rest(x, &t);
     const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(q), n));
 }
